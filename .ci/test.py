@@ -1,0 +1,102 @@
+"""All tests, on SQLite and then on PostgreSQL; ends non-zero if any of them failed.
+
+Each database gets two rounds: the quick tests on both cores, then those that start whole systems or a
+browser, one after another, since they measure times. PostgreSQL gets only the tests for which the
+database makes a difference (conftest marks the others `once`). Arguments go to every pytest run;
+with any, a round that has no matching test is fine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SLOW = "(system or browser)"
+NO_TESTS = 5  # pytest's exit code
+
+
+@dataclass(frozen=True)
+class Round:
+    database: str
+    name: str
+    flags: tuple[str, ...]
+
+
+ROUNDS = (
+    Round("sqlite", "quick", ("-n", "2", "--dist", "worksteal", "-m", f"not {SLOW}")),
+    Round("sqlite", "whole systems", ("-p", "no:xdist", "-m", SLOW)),
+    Round("postgres", "quick", ("-n", "2", "--dist", "worksteal", "-m", f"not once and not {SLOW}")),
+    Round("postgres", "whole systems", ("-p", "no:xdist", "-m", f"not once and {SLOW}")),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    round: Round
+    code: int
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        return self.code in (0, NO_TESTS)
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.is_good else f"FAILED (exit {self.code})"
+        counts = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        return f"{self.round.database:8}  {self.round.name:13}  {counts} in {self.seconds:.0f} s: {verdict}"
+
+
+def play(each: Round, arguments: list[str]) -> Result:
+    print(f"\n── Tests on {each.database}: {each.name}", flush=True)
+    environment = dict(os.environ, MAILWEIR_TEST_DB=each.database)
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mw-report-") as folder:
+        report = Path(folder) / "report.xml"
+        pytest = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}"]
+        code = subprocess.call([*pytest, *each.flags, *arguments], cwd=ROOT, env=environment)
+        return Result(each, code, time.monotonic() - began, *counts(report))
+
+
+def counts(report: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped of a JUnit report; zeros where pytest didn't get as far as one."""
+    try:
+        suites = ET.parse(report).getroot().iter("testsuite")
+    except (OSError, ET.ParseError):
+        return 0, 0, 0
+    total = failed = skipped = 0
+    for suite in suites:
+        total += int(suite.get("tests", 0))
+        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += int(suite.get("skipped", 0))
+    return max(total - failed - skipped, 0), failed, skipped
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        results = [play(each, arguments) for each in ROUNDS]
+    except KeyboardInterrupt:
+        return 130
+    print("\n── All rounds")
+    print(*results, sep="\n")
+    passed = sum(each.passed for each in results)
+    failed = sum(each.failed for each in results)
+    skipped = sum(each.skipped for each in results)
+    print(f"total: {passed} passed, {failed} failed, {skipped} skipped")
+    if passed + failed == 0:
+        print("No test ran: that is a failure too.")
+    return 0 if passed and all(each.is_good for each in results) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
