@@ -1,0 +1,410 @@
+"""Every setting of Mailweir: name, type, default, unit and the reason it exists.
+
+Settings come from the environment and are read once, at start. A value that is not
+allowed stops the start with `WrongSetting`, which names the setting, the value and what
+is allowed. Nothing here imports Django, so `manage.py` can report a wrong value before
+Django is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+class WrongSetting(ValueError):
+    """A setting holds a value that is not allowed."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        self.name, self.value, self.allowed = name, value, allowed
+        super().__init__(f"{name}={value!r} is not allowed: {allowed}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """The default way out. `kind` is `sandbox`, `mx` or `relay`; the rest belongs to a relay."""
+
+    kind: str
+    host: str = ""
+    port: int = 25
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: str = "opportunistic"
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 3650 * 86400
+_SIZES = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
+
+
+def _text(value: str) -> str:
+    if "\0" in value or "\n" in value:
+        raise ValueError("one line of text")
+    return value
+
+
+def _duration(value: str) -> timedelta:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value.strip())
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError("a time above zero, of ten years at most, such as 30s, 5m, 4h, 5d")
+    return timedelta(seconds=seconds)
+
+
+def _size(value: str) -> int:
+    match = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB|)", value.strip(), re.IGNORECASE)
+    if not match or int(match[1]) == 0:
+        raise ValueError("a size above zero such as 50MB")
+    return int(match[1]) * _SIZES[match[2].upper()]
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", value.strip()) or not low <= int(value) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in names:
+            raise ValueError("one of " + ", ".join(names))
+        return value
+
+    return parse
+
+
+def _address(value: str) -> Address:
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.\-]+)):(\d{1,5})", value.strip())
+    if not match or int(match[3]) > 65535:
+        raise ValueError("HOST:PORT such as 127.0.0.1:8000 (port 0 takes a free one)")
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def _addresses(value: str) -> tuple[Address, ...]:
+    return tuple(_address(part) for part in value.split(",") if part.strip())
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _path(value: str) -> Path | None:
+    return Path(value).expanduser().resolve() if value else None
+
+
+def _home(value: str) -> Path:
+    if not value:
+        raise ValueError("a folder")
+    return Path(value).expanduser().resolve()
+
+
+_ROUTE_HINT = "sandbox, mx or smtp://USER:PASS@HOST:PORT?tls=none|starttls|tls"
+
+
+def _smtp_url(value: str) -> RouteSpec:
+    parts = urlsplit(value)
+    try:
+        port = parts.port or 25
+    except ValueError:
+        raise ValueError(_ROUTE_HINT) from None
+    query = parse_qs(parts.query, keep_blank_values=True)
+    tls = query.pop("tls", ["opportunistic"])[-1]
+    known = {"none": "none", "starttls": "required", "tls": "implicit", "opportunistic": "opportunistic"}
+    if parts.scheme != "smtp" or not parts.hostname or tls not in known or query:
+        raise ValueError(_ROUTE_HINT)
+    return RouteSpec(
+        "relay",
+        parts.hostname,
+        port,
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        known[tls],
+    )
+
+
+def _route(value: str) -> RouteSpec:
+    return RouteSpec(value) if value in ("sandbox", "mx") else _smtp_url(value)
+
+
+def _optional_smtp_url(value: str) -> RouteSpec | None:
+    return _smtp_url(value) if value else None
+
+
+def _database(value: str) -> str:
+    if value and urlsplit(value).scheme not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError("sqlite:///FILE or postgres://USER:PASS@HOST:PORT/NAME")
+    return value
+
+
+def _redis(value: str) -> str:
+    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("redis://HOST:PORT/0, rediss://… or unix:///SOCKET")
+    return value
+
+
+def _setting(name: str, parse: Callable[[str], Any], default: str, unit: str, reason: str) -> Any:
+    shown = not re.search("URL|PASSWORD|SECRET_KEY$|SMTP$", name) or name == "MAILWEIR_SMTP"
+    return field(
+        repr=shown,
+        metadata={"name": name, "parse": parse, "default": default, "unit": unit, "reason": reason},
+    )
+
+
+@dataclass(frozen=True)
+class Conf:
+    """The settings in force. Attributes are the names without `MAILWEIR_`, in lower case."""
+
+    database_url: str = _setting(
+        "DATABASE_URL", _database, "", "URL", "The database; empty is SQLite in MAILWEIR_HOME."
+    )
+    redis_url: str = _setting(
+        "REDIS_URL", _redis, "", "URL", "Redis or Valkey; empty is the embedded Valkey."
+    )
+    home: Path = _setting(
+        "MAILWEIR_HOME",
+        _home,
+        "./var",
+        "folder",
+        "Database, Valkey socket and data, secret key, journal, logs.",
+    )
+    http: Address = _setting("MAILWEIR_HTTP", _address, "127.0.0.1:8000", "HOST:PORT", "Dashboard and API.")
+    smtp: Address = _setting("MAILWEIR_SMTP", _address, "127.0.0.1:2525", "HOST:PORT", "SMTP submission.")
+    sandbox: Address = _setting(
+        "MAILWEIR_SANDBOX", _address, "127.0.0.1:1025", "HOST:PORT", "The SMTP sandbox."
+    )
+    workers: int = _setting(
+        "MAILWEIR_WORKERS", _whole(0, 64), "2", "processes", "Queue runners on this machine; 0 accepts only."
+    )
+    sessions: int = _setting(
+        "MAILWEIR_SESSIONS", _whole(1, 10000), "200", "sessions", "SMTP sessions a queue runner may hold."
+    )
+    site_sessions: int = _setting(
+        "MAILWEIR_SITE_SESSIONS",
+        _whole(1, 1000),
+        "20",
+        "sessions",
+        "SMTP sessions a runner opens to one site.",
+    )
+    route: RouteSpec = _setting(
+        "MAILWEIR_ROUTE", _route, "sandbox", _ROUTE_HINT, "The way out where no Route row says another."
+    )
+    mx_port: int = _setting(
+        "MAILWEIR_MX_PORT", _whole(1, 65535), "25", "port", "Where MX hosts are spoken to."
+    )
+    dns: tuple[Address, ...] = _setting(
+        "MAILWEIR_DNS", _addresses, "", "HOST:PORT,…", "Name servers for MX look-ups; empty is the system's."
+    )
+    tls: str = _setting(
+        "MAILWEIR_TLS",
+        _one_of("none", "opportunistic", "required"),
+        "opportunistic",
+        "none|opportunistic|required",
+        "STARTTLS towards MX hosts.",
+    )
+    connect_timeout: timedelta = _setting(
+        "MAILWEIR_CONNECT_TIMEOUT",
+        _duration,
+        "30s",
+        "time",
+        "How long a receiver's host may take to connect.",
+    )
+    reply_timeout: timedelta = _setting(
+        "MAILWEIR_REPLY_TIMEOUT",
+        _duration,
+        "5m",
+        "time",
+        "How long a receiver may take to greet and to answer a command (RFC 5321 asks for 5 minutes).",
+    )
+    max_age: timedelta = _setting(
+        "MAILWEIR_MAX_AGE", _duration, "5d", "time", "A delivery older than this expires and is reported."
+    )
+    retry_first: timedelta = _setting(
+        "MAILWEIR_RETRY_FIRST", _duration, "5m", "time", "Wait after the first failed attempt; doubles."
+    )
+    retry_cap: timedelta = _setting(
+        "MAILWEIR_RETRY_CAP", _duration, "4h", "time", "The longest wait between attempts."
+    )
+    delay_warning: timedelta = _setting(
+        "MAILWEIR_DELAY_WARNING", _duration, "4h", "time", "When the sender is told that a mail is late."
+    )
+    max_size: int = _setting(
+        "MAILWEIR_MAX_SIZE", _size, "50MB", "bytes", "The largest message that is accepted."
+    )
+    max_recipients: int = _setting(
+        "MAILWEIR_MAX_RECIPIENTS",
+        _whole(1, 100000),
+        "1000",
+        "recipients",
+        "The most recipients of one message.",
+    )
+    hostname: str = _setting(
+        "MAILWEIR_HOSTNAME", _text, "", "name", "EHLO name, Received and reports; empty is the machine's own."
+    )
+    smtp_login: str = _setting(
+        "MAILWEIR_SMTP_LOGIN",
+        _one_of("remote", "always"),
+        "remote",
+        "remote|always",
+        "Who must log in to submit: all but loopback, or everybody.",
+    )
+    smtp_cert: Path | None = _setting(
+        "MAILWEIR_SMTP_CERT",
+        _path,
+        "",
+        "file",
+        "PEM certificate chain of the submission server; enables STARTTLS.",
+    )
+    smtp_key: Path | None = _setting(
+        "MAILWEIR_SMTP_KEY",
+        _path,
+        "",
+        "file",
+        "PEM key of that certificate; empty is the certificate's own file.",
+    )
+    sandbox_keep: int = _setting(
+        "MAILWEIR_SANDBOX_KEEP", _whole(1, 100000), "2000", "mails", "How many mails the sandbox keeps whole."
+    )
+    retention: timedelta = _setting(
+        "MAILWEIR_RETENTION", _duration, "7d", "time", "How long finished deliveries are kept before `prune`."
+    )
+    admin_password: str = _setting(
+        "MAILWEIR_ADMIN_PASSWORD", _text, "", "text", "Password of the first administrator; empty makes one."
+    )
+    alert_to: tuple[str, ...] = _setting(
+        "MAILWEIR_ALERT_TO", _names, "", "address,…", "Who gets the alert mail."
+    )
+    alert_smtp: RouteSpec | None = _setting(
+        "MAILWEIR_ALERT_SMTP", _optional_smtp_url, "", "smtp://…", "The alert mail's own way out."
+    )
+    secret_key: str = _setting(
+        "MAILWEIR_SECRET_KEY", _text, "", "text", "Django's secret; empty is one kept in MAILWEIR_HOME."
+    )
+    secret_key_file: Path | None = _setting(
+        "MAILWEIR_SECRET_KEY_FILE", _path, "", "file", "A file that holds it."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "MAILWEIR_ALLOWED_HOSTS", _names, "", "host,…", "Host names of the dashboard beside loopback."
+    )
+    https: str = _setting(
+        "MAILWEIR_HTTPS",
+        _one_of("no", "yes"),
+        "no",
+        "no|yes",
+        "Whether browsers reach the dashboard by HTTPS (a proxy in front): secure cookies, HSTS.",
+    )
+    log: str = _setting(
+        "MAILWEIR_LOG", _one_of("text", "json"), "text", "text|json", "The form of log lines."
+    )
+
+    @property
+    def host(self) -> str:
+        """The name that this machine gives itself in EHLO, Received and reports."""
+        return self.hostname or _machine_name()
+
+    @property
+    def run_file(self) -> Path:
+        return self.home / "run.json"
+
+    @property
+    def valkey_socket(self) -> Path:
+        return self.home / "valkey.sock"
+
+    @property
+    def redis(self) -> str:
+        """The URL in force: the setting, or the embedded Valkey's socket."""
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal"
+
+
+def _machine_name() -> str:
+    name = socket.gethostname().strip(".").lower()
+    return name if re.fullmatch(r"[a-z0-9.\-]{1,253}", name) else "localhost"
+
+
+def load(environ: Mapping[str, str]) -> Conf:
+    """Read all settings. Raises WrongSetting at the first value that is not allowed."""
+    values: dict[str, Any] = {}
+    for each in fields(Conf):
+        name, parse = each.metadata["name"], each.metadata["parse"]
+        text = environ.get(name, "") or each.metadata["default"]
+        try:
+            values[each.name] = parse(text)
+        except ValueError as error:
+            shown = "…" if "PASSWORD" in name or "SECRET" in name or "URL" in name or "@" in text else text
+            raise WrongSetting(name, shown, str(error)) from None
+    _refuse_unknown(environ)
+    return Conf(**values)
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt setting would be ignored in silence, and its owner would never know."""
+    known = {each.metadata["name"] for each in fields(Conf)}
+    for name in environ:
+        if name.startswith("MAILWEIR_") and not name.startswith("MAILWEIR_TEST_") and name not in known:
+            # Without the value: it may be a password under a misspelt name.
+            raise WrongSetting(name, "…", "there is no such setting; docs/settings.md lists them")
+
+
+_current: Conf | None = None
+
+
+def current() -> Conf:
+    """The settings of this process, read from its environment at first use."""
+    global _current
+    if _current is None:
+        _current = load(os.environ)
+    return _current
+
+
+def settle(**changes: Any) -> Conf:
+    """From here on the settings of this process and its children: the ports that were really taken."""
+    global _current
+    _current = replace(current(), **changes)
+    return _current
+
+
+class override:
+    """Other settings for a while, for tests: `with override(max_size=1000): …`."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def __enter__(self) -> Conf:
+        global _current
+        self.before = current()
+        _current = replace(self.before, **self.changes)
+        return _current
+
+    def __exit__(self, *_: object) -> None:
+        global _current
+        _current = self.before
+
+
+def described() -> list[dict[str, str]]:
+    """Name, default, unit and reason of each setting, for documents and `doctor`."""
+    keys = ("name", "default", "unit", "reason")
+    return [{key: cast(str, each.metadata[key]) for key in keys} for each in fields(Conf)]
