@@ -1,0 +1,73 @@
+"""The domain part of a recipient: its counters, its policy, and when it has work due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q, Sum
+
+from queueapp.models.site import Site
+
+COUNTED = ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired", "deleted")
+
+
+class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
+    def depth(self) -> dict[str, int]:
+        """How many deliveries there are in each state, over these domains."""
+        sums = self.aggregate(**{state: Sum(f"n_{state}") for state in COUNTED})
+        return {state: sums[state] or 0 for state in COUNTED}
+
+    def clogged_first(self) -> Self:
+        """Those with the most open deliveries first."""
+        return self.annotate(n_open=F("n_queued") + F("n_sending") + F("n_deferred") + F("n_held")).order_by(
+            "-n_open", "name"
+        )
+
+    def suspended(self, now: datetime) -> Self:
+        return self.filter(suspended_at__isnull=False).filter(
+            Q(suspended_until__isnull=True) | Q(suspended_until__gt=now)
+        )
+
+
+class RecipientDomain(models.Model):
+    name = models.CharField(max_length=255, unique=True, help_text="Lower case, A-labels.")
+    site = models.ForeignKey(Site, models.SET_NULL, null=True, blank=True, related_name="domains")
+    site_checked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its MX hosts were last looked up."
+    )
+
+    # Exact: changed in the transaction that changes the rows (engine/counters.py).
+    n_queued = models.IntegerField(default=0)
+    n_sending = models.IntegerField(default=0)
+    n_deferred = models.IntegerField(default=0)
+    n_held = models.IntegerField(default=0)
+    n_delivered = models.IntegerField(default=0)
+    n_bounced = models.IntegerField(default=0)
+    n_expired = models.IntegerField(default=0)
+    n_deleted = models.IntegerField(default=0)
+
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="No waiting delivery is due before this time. Empty: none waits."
+    )
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_until = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=255, blank=True)
+    max_age = models.DurationField(null=True, blank=True)
+    retry_first = models.DurationField(null=True, blank=True)
+    retry_cap = models.DurationField(null=True, blank=True)
+
+    objects = RecipientDomainQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # The claim: which domains have work due, longest waiting first.
+            models.Index(fields=["due_at"], name="domain_due", condition=Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_suspended(self, now: datetime) -> bool:
+        return self.suspended_at is not None and (self.suspended_until is None or self.suspended_until > now)

@@ -1,0 +1,52 @@
+"""The way out, by recipient domain. Where no row matches, MAILWEIR_ROUTE decides."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class RouteKind(models.TextChoices):
+    MX = "mx"
+    RELAY = "relay"
+    SANDBOX = "sandbox"
+
+
+class Tls(models.TextChoices):
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    REQUIRED = "required"
+    IMPLICIT = "implicit"
+
+
+class Route(models.Model):
+    position = models.IntegerField(default=100, help_text="Lower is asked first.")
+    pattern = models.CharField(max_length=255, help_text="example.com, .example.com (and below) or *")
+    kind = models.CharField(max_length=8, choices=RouteKind.choices)
+    host = models.CharField(max_length=255, blank=True)
+    port = models.PositiveIntegerField(default=25)
+    username = models.CharField(max_length=255, blank=True)
+    password = models.CharField(max_length=255, blank=True)
+    tls = models.CharField(max_length=13, choices=Tls.choices, default=Tls.OPPORTUNISTIC)
+    source = models.ForeignKey("EgressSource", models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=RouteKind.values), name="route_kind_known"),
+            models.CheckConstraint(condition=models.Q(tls__in=Tls.values), name="route_tls_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pattern} by {self.kind}"
+
+
+class EgressSource(models.Model):
+    """A local IP address with the EHLO name that belongs to it."""
+
+    name = models.CharField(max_length=64, unique=True)
+    address = models.GenericIPAddressField(unique=True)
+    ehlo_name = models.CharField(max_length=255)
+    is_active = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"

@@ -1,0 +1,27 @@
+"""Recipient domains that share one set of MX hosts: the provider, where limits and back-off belong."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Site(models.Model):
+    key = models.CharField(max_length=64, unique=True, help_text="The route and the digest of the MX hosts.")
+    name = models.CharField(max_length=255, help_text="What people call it: the hosts' common domain.")
+    route = models.CharField(max_length=16, help_text="sandbox, mx or relay")
+    hosts = models.JSONField(default=list, help_text="[[preference, host], …] in the order of use.")
+    max_sessions = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: MAILWEIR_SITE_SESSIONS."
+    )
+
+    # Back-off: a visible row with its cause (DESIGN.md, "Limits and back-off").
+    backoff_class = models.CharField(max_length=16, blank=True)
+    backoff_reply = models.CharField(max_length=1000, blank=True)
+    backoff_since = models.DateTimeField(null=True, blank=True)
+    backoff_until = models.DateTimeField(null=True, blank=True)
+    n_failures = models.PositiveIntegerField(
+        default=0, help_text="Failures in a row that called for a back-off."
+    )
+
+    def __str__(self) -> str:
+        return self.name
