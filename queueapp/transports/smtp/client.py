@@ -1,0 +1,78 @@
+"""One SMTP session that takes message after message. The way out of all mail.
+
+Promises: `send` returns one outcome per recipient and never raises for what a server or the network
+did; each wait has a deadline (RFC 5321 section 4.5.3.2); memory is bounded by the message sent.
+Never: retries, knows a queue, logs, lets two sends overlap.
+On failure the session is closed and `is_usable` is false; open another one. An exception of
+`on_dot`, or a cancelled task, closes the session before the dot leaves and goes to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queueapp.transports.smtp.opening import Link, open_link
+from queueapp.transports.smtp.transaction import Transaction
+from queueapp.transports.smtp.wire import Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, Timeouts
+
+
+class Session:
+    """Open it with `open`, `send` while `is_usable`, end it with `quit`."""
+
+    def __init__(self, link: Link, timeouts: Timeouts) -> None:
+        self._link = link
+        self._timeouts = timeouts
+        self._needs_reset = False
+        self._is_busy = False
+        self.n_sent = 0  # transactions so far; a break at stage "mail" after one may be a stale connection
+
+    @classmethod
+    async def open(cls, endpoint: Endpoint, options: Options) -> Session:
+        """Connect, greet, secure and log in; raises `SessionFailed`."""
+        return cls(await open_link(endpoint, options), options.timeouts)
+
+    @property
+    def is_usable(self) -> bool:
+        return self._link.wire.is_quiet and not self._is_busy
+
+    async def send(
+        self, envelope: Envelope, on_dot: Callable[[list[int]], None] | None = None
+    ) -> list[Outcome]:
+        """One outcome per recipient, same order. `on_dot` gets the indexes of the accepted ones."""
+        if self._is_busy:
+            raise RuntimeError("this session is in the middle of another send")
+        transaction = Transaction(self._link, envelope, self._timeouts)
+        self._is_busy = True
+        try:
+            outcomes = await transaction.run(on_dot, reset_first=self._needs_reset)
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._is_busy = False
+        self._needs_reset = transaction.is_open
+        self.n_sent += 1
+        if not self._link.wire.is_quiet:
+            self.abort()
+        return outcomes
+
+    async def quit(self) -> None:
+        """Say QUIT, wait a moment for the answer, close. Never raises for what the server does."""
+        wire = self._link.wire
+        try:
+            if self.is_usable:
+                wire.write(b"QUIT\r\n", n_replies=1)
+                await wire.reply(self._timeouts.quit, "QUIT")
+        except Broken:
+            pass
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once, without a word."""
+        self._link.wire.close()
