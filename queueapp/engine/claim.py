@@ -1,0 +1,248 @@
+"""Claim due deliveries for a runner, fairly over the domains.
+
+How: domains whose `due_at` has come are taken longest waiting first and locked (PostgreSQL
+skips those that another runner holds; SQLite has one writer anyway). Of each a few due rows
+are taken, higher priority first. A domain with more to give goes to the end of the line, so
+one with a million due mails can't starve one with three.
+
+Promises: one short transaction; a row is claimed by one runner only. The row gets the
+runner's token and its next attempt time before anything touches the network, so a crash
+can't hammer a receiver.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from queueapp import conf
+from queueapp.engine.counters import Changes
+from queueapp.models import Delivery, RecipientDomain, State
+
+PRIORITIES = tuple(range(9, -1, -1))
+
+_DUE_OF_DOMAIN = """
+    SELECT y.id, y.next_attempt_at FROM queueapp_delivery y
+    WHERE y.domain_id = d.id AND y.priority = p.value AND y.state IN ('queued', 'deferred'){due}
+    ORDER BY y.next_attempt_at LIMIT {limit}
+"""
+_PRIORITIES = "(SELECT 9 AS value" + "".join(f" UNION ALL SELECT {n}" for n in PRIORITIES[1:]) + ") p"
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A row in the hands of a runner; plain values, so that the hot loop holds no ORM objects."""
+
+    id: int
+    message_id: int
+    recipient: str
+    domain_id: int
+    domain: str
+    state_before: str
+    n_attempts: int
+    priority: int
+    accepted_at: datetime
+    expires_at: datetime
+    is_warned: bool
+    sender: str
+    size: int
+    is_8bit: bool
+    needs_utf8: bool
+    is_quiet: bool
+    """Bulk mail and our own reports: no delay warning."""
+    retry_first: float
+    retry_cap: float
+    waits_since: datetime
+    """When it could first go: acceptance, or the time that the sender asked for."""
+
+
+_FIELDS = (
+    "id", "message_id", "recipient", "domain_id", "state", "n_attempts", "priority", "accepted_at",
+    "expires_at", "is_warned", "message__sender", "message__size", "message__is_8bit",
+    "message__needs_utf8", "message__is_bulk", "message__send_at", "message__expires_at",
+)  # fmt: skip
+
+
+def claim(
+    runner_id: int,
+    limit: int,
+    *,
+    skip_sites: Collection[int] = (),
+    per_domain: int = 200,
+    max_domains: int = 200,
+) -> list[Claimed]:
+    """Up to `limit` due deliveries, now `sending` under this runner's token.
+
+    `skip_sites` are those that already have enough work in this runner's hands.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        domains = _due_domains(now, skip_sites, max_domains)
+        if not domains:
+            return []
+        share = min(per_domain, max(1, limit // len(domains)))
+        picked = _pick([domain.pk for domain in domains], share, now)[:limit]
+        by_id = {domain.pk: domain for domain in domains}
+        claimed = [_claimed(row, by_id) for row in _lock(picked)]
+        _mark(runner_id, claimed, now)
+        _update_domains(domains, claimed, share, now)
+    return claimed
+
+
+def release(runner_id: int, rows: list[Claimed]) -> int:
+    """Give claims back untouched: they were never tried. Returns how many were still ours."""
+    now = timezone.now()
+    changes = Changes()
+    with transaction.atomic():
+        mine = set(
+            Delivery.objects.select_for_update()
+            .filter(id__in=[row.id for row in rows], state=State.SENDING, runner_id=runner_id)
+            .order_by("id")
+            .values_list("id", flat=True)
+        )
+        for state in (State.QUEUED, State.DEFERRED):
+            back = [row for row in rows if row.id in mine and row.state_before == state]
+            Delivery.objects.filter(id__in=[row.id for row in back]).update(
+                state=state, runner_id=None, n_attempts=F("n_attempts") - 1, next_attempt_at=now
+            )
+            for row in back:
+                changes.move(row.domain_id, State.SENDING, state)
+                changes.waits_until(row.domain_id, now)
+        changes.apply()
+    return len(mine)
+
+
+def has_claims(runner_id: int) -> bool:
+    """Whether anything is still under this token."""
+    return Delivery.objects.filter(runner_id=runner_id, state=State.SENDING).exists()
+
+
+def claimed_by(runner_id: int, ids: Collection[int]) -> list[Claimed]:
+    """Claims of a runner as they stand in the database, for who settles them in its place."""
+    rows = list(
+        Delivery.objects.filter(id__in=ids, runner_id=runner_id, state=State.SENDING).values_list(*_FIELDS)
+    )
+    domains = RecipientDomain.objects.in_bulk({row[_FIELDS.index("domain_id")] for row in rows})
+    claimed = [_claimed(row, domains) for row in rows]
+    for row in claimed:
+        # The row has counted this attempt already.
+        row.n_attempts -= 1
+    return claimed
+
+
+def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[RecipientDomain]:
+    due = (
+        RecipientDomain.objects.filter(due_at__lte=now)
+        .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
+        .order_by("due_at")
+    )
+    if skip:
+        due = due.exclude(site_id__in=skip)
+    return list(due.select_for_update(skip_locked=True)[:n])
+
+
+def _pick(domain_ids: list[int], share: int, now: datetime) -> list[int]:
+    """Ids of due rows, at most `share` of each domain, higher priorities first."""
+    taken: Counter[int] = Counter()
+    ids = []
+    for domain_id, _, delivery_id, _ in _probe(domain_ids, share, now):
+        if taken[domain_id] < share:
+            taken[domain_id] += 1
+            ids.append(delivery_id)
+    return ids
+
+
+def _lock(ids: list[int]) -> list[tuple[Any, ...]]:
+    """The rows that still wait. One that somebody holds or releases right now is left to the next claim:
+    waiting for it with the domains locked would be a deadlock, taking it would undo their work."""
+    rows = Delivery.objects.waiting().filter(id__in=ids).order_by("-priority", "id")
+    return list(rows.select_for_update(skip_locked=True, of=("self",)).values_list(*_FIELDS))
+
+
+def _probe(domain_ids: list[int], limit: int, now: datetime | None) -> list[tuple[int, int, int, datetime]]:
+    """(domain, priority, delivery, next attempt) of the first rows of each domain and priority.
+
+    One index probe each on delivery_claim. Only rows due at `now`; None: the first ones whenever due.
+    """
+    due = " AND y.next_attempt_at <= %s" if now else ""
+    params: list[Any] = [connection.ops.adapt_datetimefield_value(now)] if now else []
+    marks = ", ".join(["%s"] * len(domain_ids))
+    inner = _DUE_OF_DOMAIN.format(due=due, limit=int(limit))
+    if connection.vendor == "postgresql":
+        sql = f"""
+            SELECT d.id, p.value, y.id, y.next_attempt_at FROM queueapp_recipientdomain d
+            CROSS JOIN {_PRIORITIES} CROSS JOIN LATERAL ({inner}) y
+            WHERE d.id IN ({marks}) ORDER BY p.value DESC, y.next_attempt_at"""
+        params += domain_ids
+    else:
+        ids_only = inner.replace("y.id, y.next_attempt_at", "y.id", 1)
+        sql = f"""
+            SELECT d.id, p.value, x.id, x.next_attempt_at FROM queueapp_recipientdomain d
+            CROSS JOIN {_PRIORITIES} CROSS JOIN queueapp_delivery x
+            WHERE x.id IN ({ids_only}) AND d.id IN ({marks}) ORDER BY p.value DESC, x.next_attempt_at"""
+        params += domain_ids
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()
+
+
+def _claimed(row: tuple[Any, ...], domains: dict[int, RecipientDomain]) -> Claimed:
+    (
+        pk, message_id, recipient, domain_id, state, n_attempts, priority, accepted_at,
+        expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk, send_at, asked_to_expire_at,
+    ) = row  # fmt: skip
+    domain, current = domains[domain_id], conf.current()
+    since = max(send_at or accepted_at, accepted_at)
+    if domain.max_age is not None and asked_to_expire_at is None:
+        expires_at = since + domain.max_age
+    return Claimed(
+        pk, message_id, recipient, domain_id, domain.name, state, n_attempts + 1, priority, accepted_at,
+        expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk or not sender,
+        (domain.retry_first or current.retry_first).total_seconds(),
+        (domain.retry_cap or current.retry_cap).total_seconds(), since,
+    )  # fmt: skip
+
+
+def _mark(runner_id: int, claimed: list[Claimed], now: datetime) -> None:
+    Delivery.objects.filter(id__in=[row.id for row in claimed]).update(
+        state=State.SENDING,
+        runner_id=runner_id,
+        n_attempts=F("n_attempts") + 1,
+        next_attempt_at=now + conf.current().retry_first,
+    )
+
+
+def _update_domains(
+    domains: list[RecipientDomain], claimed: list[Claimed], share: int, now: datetime
+) -> None:
+    changes = Changes()
+    taken: Counter[int] = Counter()
+    for row in claimed:
+        taken[row.domain_id] += 1
+        changes.move(row.domain_id, row.state_before, State.SENDING)
+    emptied = [domain.pk for domain in domains if taken[domain.pk] < share]
+    for domain in domains:
+        changes.next_due(domain.pk, now)
+    firsts: dict[int, datetime | None] = dict.fromkeys(emptied)
+    if emptied:
+        for domain_id, _, _, at in _probe(emptied, 1, None):
+            at = _aware(at)
+            known = firsts[domain_id]
+            firsts[domain_id] = at if known is None else min(known, at)
+    for domain_id, first in firsts.items():
+        changes.next_due(domain_id, first)
+    changes.apply()
+
+
+def _aware(at: datetime | str) -> datetime:
+    """SQLite gives raw queries text."""
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return at if at.tzinfo else at.replace(tzinfo=connection.timezone)

@@ -1,0 +1,103 @@
+"""Remove what is finished and past its retention, in batches that nobody notices.
+
+Promises: the domains' counters stay exact, for they change in the transaction that removes the
+rows; a delivery that became live again meanwhile stays; a message goes with its last delivery and
+never before. Each call is one short transaction: whoever has much to remove calls again. The
+totals of minutes that go are kept in one row at TOTALS_AT, so that counters never run backwards.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, Sum
+
+from queueapp.engine.counters import Changes
+from queueapp.models import (
+    EVERY_DOMAIN,
+    FINAL,
+    Delivery,
+    IdempotencyKey,
+    Message,
+    Minute,
+    Runner,
+    State,
+)
+from queueapp.stats import METRICS
+
+# No mail is that old: the row that holds the totals of all minutes that are gone.
+TOTALS_AT = datetime(1970, 1, 1, tzinfo=UTC)
+
+KEEP_DELETED = timedelta(hours=24)
+KEEP_MINUTES = timedelta(days=40)
+KEEP_IDEMPOTENCY = timedelta(hours=24)
+KEEP_RUNNERS = timedelta(days=7)
+
+
+def prune(older_than: datetime, batch: int = 500) -> int:
+    """Remove at most `batch` deliveries that finished before `older_than`; deleted ones stay 24 hours only.
+
+    Returns how many are gone; less than `batch` means that no more were there.
+    """
+    with transaction.atomic():
+        rows = _locked(older_than, batch)
+        if rows:
+            _remove(rows)
+    return len(rows)
+
+
+def _locked(older_than: datetime, batch: int) -> list[tuple[int, int, int, str]]:
+    """(id, message, domain, state) of rows that are ours until the end of the transaction."""
+    in_bin = Q(state=State.DELETED, finished_at__lt=max(older_than, datetime.now(UTC) - KEEP_DELETED))
+    past = Q(state__in=FINAL) & (Q(finished_at__lt=older_than) | in_bin)
+    ids = list(Delivery.objects.filter(past).order_by("finished_at").values_list("id", flat=True)[:batch])
+    # Ids first: with a lock and a limit in one query PostgreSQL locks rows that no longer match.
+    live = Delivery.objects.filter(past, id__in=ids).select_for_update(skip_locked=True).order_by("id")
+    return list(live.values_list("id", "message_id", "domain_id", "state"))
+
+
+def _remove(rows: list[tuple[int, int, int, str]]) -> None:
+    ids = [row[0] for row in rows]
+    message_ids = sorted({row[1] for row in rows})
+    # Two that prune one message's deliveries at once must not each take the other's for the last.
+    list(Message.objects.select_for_update().filter(id__in=message_ids).order_by("id").values_list("id"))
+    Delivery.objects.filter(id__in=ids).delete()
+    left = set(Delivery.objects.filter(message_id__in=message_ids).values_list("message_id", flat=True))
+    gone = [pk for pk in message_ids if pk not in left]
+    Message.objects.filter(id__in=gone).delete()
+    changes = Changes()
+    for _, _, domain_id, state in rows:
+        changes.add(domain_id, state, -1)
+    changes.apply()
+
+
+def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
+    """Remove at most `batch` rows each of old minutes, idempotency keys and ended runners."""
+    keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
+    runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
+    return {
+        "minutes": _prune_minutes(now - KEEP_MINUTES, batch),
+        "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
+        "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
+    }
+
+
+def _delete(ids: object, model: type[IdempotencyKey] | type[Runner]) -> int:
+    return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
+
+
+def _prune_minutes(before: datetime, batch: int) -> int:
+    """Fold the sums over all domains into the totals, then remove."""
+    with transaction.atomic():
+        old = Minute.objects.filter(at__lt=before).exclude(at=TOTALS_AT).select_for_update(skip_locked=True)
+        ids = list(old.order_by("at", "domain_id").values_list("id", flat=True)[:batch])
+        rows = Minute.objects.filter(id__in=ids)
+        sums = rows.filter(domain_id=EVERY_DOMAIN).aggregate(**{name: Sum(f"n_{name}") for name in METRICS})
+        if any(sums.values()):
+            totals = Minute.objects.select_for_update().get_or_create(at=TOTALS_AT, domain_id=EVERY_DOMAIN)[0]
+            for name in METRICS:
+                setattr(totals, f"n_{name}", getattr(totals, f"n_{name}") + (sums[name] or 0))
+            totals.save()
+        rows.delete()
+        return len(ids)

@@ -1,0 +1,243 @@
+"""Which way out a recipient domain takes, and the site that it belongs to.
+
+`Router.plan(domain)` gives the endpoints to try, the options to talk with, and the Site whose
+limits hold. MX look-ups are the transport's (transports/smtp/mx.py); what they fail with comes
+back as a `NoWay` that holds the outcome for the domain's deliveries.
+
+Promises: a plan is remembered for half a minute at most, so a changed Route row counts soon;
+a domain's Site row is kept up to date, since claim and pages read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar, cast
+
+from django.utils import timezone
+
+from queueapp import conf
+from queueapp.models import EgressSource, RecipientDomain, Route, Site
+from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
+from queueapp.transports.smtp.mx import MxFailed, Resolver
+
+_PLAN_TTL = 30.0
+_ROUTES_TTL = 5.0
+_MAX_PLANS = 50_000
+T = TypeVar("T")
+RunInDb = Callable[[Callable[[], T]], Awaitable[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One route, as settings or a Route row describe it."""
+
+    kind: str
+    host: str = ""
+    port: int = 25
+    options: Options = Options(ehlo_name="")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to deliver to a domain. `endpoints` without addresses are resolved when they are tried."""
+
+    site_id: int
+    site_key: str
+    site_name: str
+    endpoints: tuple[Endpoint, ...]
+    options: Options
+    max_sessions: int
+    n_failures: int
+    backoff_until: datetime | None
+    backoff_class: str
+    backoff_reply: str
+
+
+class NoWay(Exception):
+    """There is no host to try; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
+class Router:
+    """For one event loop. `in_db` runs a function where the database may be used."""
+
+    def __init__(self, in_db: RunInDb) -> None:
+        current = conf.current()
+        self._in_db = in_db
+        self._resolver = Resolver([str(server) for server in current.dns] or None, timeout=10)
+        self._plans: dict[str, tuple[float, Plan]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._routes: tuple[float, list[tuple[str, Way]]] = (0.0, [])
+
+    def known(self, domain: str) -> Plan | None:
+        """The plan that is remembered, without waiting."""
+        entry = self._plans.get(domain)
+        return entry[1] if entry and entry[0] > time.monotonic() else None
+
+    async def plan(self, domain: str, domain_id: int) -> Plan:
+        """Raises NoWay."""
+        lock = self._locks.setdefault(domain, asyncio.Lock())
+        async with lock:
+            if known := self.known(domain):
+                return known
+            try:
+                plan = await self._make(domain, domain_id)
+            finally:
+                self._locks.pop(domain, None)
+            if len(self._plans) > _MAX_PLANS:
+                self._plans.clear()
+            self._plans[domain] = (time.monotonic() + _PLAN_TTL, plan)
+            return plan
+
+    def forget_site(self, site_id: int) -> None:
+        """Its back-off changed: plans are made anew."""
+        self._plans = {name: entry for name, entry in self._plans.items() if entry[1].site_id != site_id}
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The IPs of an MX host. Raises NoWay."""
+        try:
+            return await self._resolver.addresses(host)
+        except MxFailed as error:
+            raise NoWay(error.outcome) from None
+
+    async def _make(self, domain: str, domain_id: int) -> Plan:
+        way = await self._way(domain)
+        if way.kind == "mx":
+            try:
+                destination = await self._resolver.destination(domain)
+            except MxFailed as error:
+                raise NoWay(error.outcome) from None
+            hosts = [(each.preference, each.name) for each in destination.hosts]
+            name = common_name([host for _, host in hosts])
+            digest = hashlib.sha256(" ".join(sorted(host for _, host in hosts)).encode()).hexdigest()[:40]
+            key = f"mx:{digest}"
+            endpoints = tuple(Endpoint(host, way.port) for _, host in hosts)
+        elif way.kind == "sandbox":
+            # In the sandbox every domain plays a receiver of its own.
+            hosts, name = [(0, way.host)], domain
+            key = "sandbox:" + hashlib.sha256(domain.encode()).hexdigest()[:40]
+            endpoints = (Endpoint(way.host, way.port),)
+        else:
+            hosts, name = [(0, way.host)], way.host
+            key = f"relay:{way.host}:{way.port}"
+            if len(key) > 64:
+                key = "relay:" + hashlib.sha256(key.encode()).hexdigest()[:40]
+            endpoints = (Endpoint(way.host, way.port),)
+        site = await self._in_db(lambda: _site(key, name, way.kind, hosts, domain_id))
+        return Plan(
+            site_id=site.pk,
+            site_key=key,
+            site_name=site.name,
+            endpoints=endpoints,
+            options=way.options,
+            max_sessions=site.max_sessions or conf.current().site_sessions,
+            n_failures=site.n_failures,
+            backoff_until=site.backoff_until,
+            backoff_class=site.backoff_class,
+            backoff_reply=site.backoff_reply,
+        )
+
+    async def _way(self, domain: str) -> Way:
+        if self._routes[0] < time.monotonic():
+            rows = await self._in_db(_routes)
+            self._routes = (time.monotonic() + _ROUTES_TTL, rows)
+        for pattern, way in self._routes[1]:
+            if matches(pattern, domain):
+                return way
+        return default_way()
+
+
+def matches(pattern: str, domain: str) -> bool:
+    """`*`, `example.com`, or `.example.com` for all below it."""
+    return pattern == "*" or pattern == domain or (pattern.startswith(".") and domain.endswith(pattern))
+
+
+def default_way() -> Way:
+    """MAILWEIR_ROUTE."""
+    current = conf.current()
+    spec = current.route
+    options = base_options()
+    if spec.kind == "sandbox":
+        return Way("sandbox", current.sandbox.host, current.sandbox.port, options)
+    if spec.kind == "mx":
+        return Way("mx", "", current.mx_port, replace(options, tls=cast(TlsMode, current.tls)))
+    return Way("relay", spec.host, spec.port, _relay_options(options, spec.tls, spec.username, spec.password))
+
+
+def base_options(source: EgressSource | None = None) -> Options:
+    """How to talk to anybody, from this source where it may be used."""
+    current = conf.current()
+    reply = current.reply_timeout.total_seconds()
+    timeouts = Timeouts(
+        connect=current.connect_timeout.total_seconds(),
+        greeting=reply,
+        mail=reply,
+        rcpt=reply,
+        data_start=reply,
+    )
+    if source and source.is_active:
+        return Options(ehlo_name=source.ehlo_name, source_address=source.address, timeouts=timeouts)
+    return Options(ehlo_name=current.host, timeouts=timeouts)
+
+
+def _relay_options(options: Options, tls: str, username: str, password: str) -> Options:
+    # Where TLS is demanded of a relay its name is checked too: it gets our password.
+    return replace(
+        options,
+        tls=cast(TlsMode, tls),
+        verify=tls in ("required", "implicit"),
+        username=username,
+        password=password,
+    )
+
+
+def _routes() -> list[tuple[str, Way]]:
+    current = conf.current()
+    found = []
+    for row in Route.objects.select_related("source"):
+        options = base_options(row.source)
+        if row.kind == "sandbox":
+            way = Way("sandbox", current.sandbox.host, current.sandbox.port, options)
+        elif row.kind == "mx":
+            way = Way("mx", "", current.mx_port, replace(options, tls=cast(TlsMode, row.tls)))
+        else:
+            way = Way(
+                "relay", row.host, row.port, _relay_options(options, row.tls, row.username, row.password)
+            )
+        found.append((row.pattern.lower(), way))
+    return found
+
+
+def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]], domain_id: int) -> Site:
+    site, _ = Site.objects.get_or_create(
+        key=key, defaults={"name": name[:255], "route": kind, "hosts": [list(host) for host in hosts]}
+    )
+    RecipientDomain.objects.filter(pk=domain_id).exclude(site=site).update(
+        site=site, site_checked_at=timezone.now()
+    )
+    return site
+
+
+def common_name(hosts: list[str]) -> str:
+    """What people call a set of MX hosts: the domain that all share, else the first one's.
+
+    Two labels, or three where the second-last is a short one under a country (`co.uk`).
+    """
+    labels = [host.rstrip(".").lower().split(".") for host in hosts]
+    if not labels:
+        return ""
+    shared: list[str] = []
+    for column in zip(*(reversed(each) for each in labels), strict=False):
+        if len(set(column)) > 1:
+            break
+        shared.insert(0, column[0])
+    least = 3 if len(labels[0]) > 2 and len(labels[0][-1]) == 2 and len(labels[0][-2]) <= 3 else 2
+    return ".".join(shared[-least:]) if len(shared) >= least else ".".join(labels[0][-least:])

@@ -1,0 +1,335 @@
+"""The queue runner: one RQ job, one event loop, many SMTP sessions over all sites with due mail.
+
+It claims due deliveries (claim), finds their way (routing), delivers them over kept sessions
+(session_pool, delivering), and hands what came of it to the outcome writer (outcome). It runs
+for up to a minute, ends sooner when nothing is due, and its job is enqueued anew while work
+remains (workers/jobs.py).
+
+Promises: what it claimed is recorded, given back, or left to the reaper under its token. On
+SIGTERM it lets sessions finish the transaction they are in, gives the rest back and ends.
+Failure: when the database is away, outcomes wait in memory and in the journal and are written
+when it is back; when the lease is lost, everything is dropped, for somebody else owns it now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.utils import timezone
+
+from queueapp import conf
+from queueapp.engine import journal, lease
+from queueapp.engine.claim import Claimed, claim, has_claims
+from queueapp.engine.delivering import deliver
+from queueapp.engine.hands import MAX_HELD, Hands
+from queueapp.engine.outcome import Result
+from queueapp.engine.pulse import beat, listen
+from queueapp.engine.routing import NoWay, Plan, Router
+from queueapp.engine.session_pool import SessionPool
+from queueapp.engine.sites import SiteWork, groups_of
+from queueapp.engine.sweep import has_due
+from queueapp.transports.base import Outcome
+
+LIFETIME = 60.0
+# A receiver may take ten minutes to answer the dot (RFC 5321 4.5.3.2.6), and to leave it before would
+# repeat its mail; what else is due must not wait for it. All below RQ's limit (kick.JOB_TIMEOUT).
+LONGEST = 720.0
+LINGER = 10.0
+# A claim of one domain while there is room, and when the hands are full.
+SHARE, SMALL_SHARE = 200, 20
+# Seconds to: let transactions end before a life ends, let them end on SIGTERM, write what came of them.
+DRAIN, STOP_GRACE, END_GRACE, WRITE_GRACE = 3.0, 5.0, 60.0, 1.0
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class QueueRunner:
+    def __init__(
+        self, job: str, lifetime: float = LIFETIME, linger: float = LINGER, longest: float = LONGEST
+    ) -> None:
+        self.job, self.lifetime, self.linger, self.longest = job, lifetime, linger, longest
+        self.sites: dict[int, SiteWork] = {}
+        self.has_more = False
+        self.stopping = False
+        self._told_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self) -> bool:
+        """Work until done. True: there is more to do."""
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(self._main())
+        return self.has_more
+
+    async def in_db(self, function: Callable[[], T]) -> T:
+        """Run a database function in this runner's own database thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._db, partial(_reconnecting, function))
+
+    def stop(self) -> None:
+        """Finish what is being sent, give the rest back, end."""
+        self._told_at = self._told_at or time.monotonic()
+        self.stopping = True
+        self.wake.set()
+
+    @property
+    def _is_told(self) -> bool:
+        """To end now, by a signal or by the loss of lease or parent."""
+        return self._told_at > 0
+
+    # One life
+
+    async def _main(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.wake = asyncio.Event()
+        self._db = ThreadPoolExecutor(1, thread_name_prefix="runner-db")
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self.id = await self.in_db(lambda: lease.begin(self.job))
+        self.journal = journal.Journal(conf.current().journal, self.id)
+        self.hands = Hands(self.id, self.journal, self.in_db, self.wake)
+        self.router = Router(self.in_db)
+        self.pool = SessionPool(conf.current().sessions)
+        listening = asyncio.create_task(listen(self.wake))
+        background = [listening, asyncio.create_task(beat(self)), asyncio.create_task(self.pool.tend())]
+        try:
+            await self._live()
+            # From now on a kick must start somebody else.
+            await _cancel([listening])
+            await self._wind_down()
+            self.has_more = not self._is_told and await self._is_mail_due()
+        finally:
+            await _cancel(background)
+            await self._end()
+
+    async def _live(self) -> None:
+        """Work for a lifetime, and on for as long as a receiver keeps a session waiting."""
+        end = time.monotonic() + self.longest
+        while not await self._work() and not self._is_told:
+            self.stopping = True
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=DRAIN)
+            if self._is_told or not self._tasks or time.monotonic() > end:
+                return
+            self.stopping = False
+            for site_id, site in list(self.sites.items()):
+                if site.n_waiting or site.n_sessions:
+                    self.staff(site)
+                else:
+                    del self.sites[site_id]
+
+    async def _work(self) -> bool:
+        """For a lifetime. True: nothing was left to do."""
+        end = time.monotonic() + self.lifetime
+        idle_since: float | None = None
+        while not self.stopping and time.monotonic() < end:
+            self.wake.clear()
+            n = await self._claim_some()
+            if n or self.hands.held:
+                idle_since = None
+            elif idle_since is None:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > self.linger:
+                return True
+            if not n:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), 1.0)
+        return False
+
+    async def _is_mail_due(self) -> bool:
+        try:
+            return await self.in_db(has_due)
+        except DatabaseError:
+            return True
+
+    async def _claim_some(self) -> int:
+        room = self.hands.room
+        if room < MAX_HELD // 8:
+            return 0
+        full = [site_id for site_id, site in self.sites.items() if site.is_full]
+        share = SHARE if room > MAX_HELD // 2 else SMALL_SHARE
+        try:
+            rows = await self.in_db(
+                partial(claim, self.id, min(room, 1000), skip_sites=full, per_domain=share)
+            )
+        except DatabaseError as error:
+            log.warning("no claim: %s", error)
+            await asyncio.sleep(1)
+            return 0
+        await self.hands.take(rows)
+        self._spread(rows)
+        return len(rows)
+
+    # From claims to sites
+
+    def _spread(self, rows: list[Claimed]) -> None:
+        by_domain: dict[int, list[Claimed]] = {}
+        now = timezone.now()
+        for row in rows:
+            if row.expires_at <= now:
+                self.hands.settle([Result(row, _expired(row), now, is_try=False)])
+            else:
+                by_domain.setdefault(row.domain_id, []).append(row)
+        for domain_id, some in by_domain.items():
+            plan = self.router.known(some[0].domain)
+            if plan:
+                self._to_site(plan, some)
+            else:
+                self._spawn(self._route(domain_id, some))
+
+    async def _route(self, domain_id: int, rows: list[Claimed]) -> None:
+        try:
+            plan = await self.router.plan(rows[0].domain, domain_id)
+        except NoWay as error:
+            now = timezone.now()
+            self.hands.settle([Result(row, error.outcome, now) for row in rows])
+        except DatabaseError as error:
+            log.warning("no way for %s yet: %s", rows[0].domain, error)
+            await self.hands.give_back(rows)
+        else:
+            self._to_site(plan, rows)
+
+    def _to_site(self, plan: Plan, rows: list[Claimed]) -> None:
+        now = timezone.now()
+        if plan.backoff_until and plan.backoff_until > now:
+            self.set_aside(rows, _backing_off(plan), plan.backoff_until)
+            return
+        site = self.sites.get(plan.site_id)
+        if site is None:
+            site = self.sites[plan.site_id] = SiteWork(plan)
+        site.plan = plan
+        for group in groups_of(rows):
+            site.add(group)
+        self.staff(site)
+
+    def staff(self, site: SiteWork) -> None:
+        """Open sessions for a site while it wants them and the runner has some left."""
+        while site.wants_session and self.pool.n_busy < self.pool.size and not self.stopping:
+            site.n_sessions += 1
+            self.pool.n_busy += 1
+            self._spawn(deliver(self, site))
+
+    def session_ended(self, site: SiteWork) -> None:
+        site.n_sessions -= 1
+        self.pool.n_busy -= 1
+        if self.stopping:
+            return
+        if site.wants_session:
+            self.staff(site)
+        if self.pool.n_busy < self.pool.size:
+            for other in self.sites.values():
+                if other.wants_session:
+                    self.staff(other)
+                    break
+        if not site.n_sessions and not site.n_waiting:
+            self.sites.pop(site.plan.site_id, None)
+        self.wake.set()
+
+    def set_aside(self, rows: list[Claimed], outcome_: Outcome, until: datetime) -> None:
+        """Their site backs off: deferred with its cause, and spread over a while after its end."""
+        now = timezone.now()
+        spread = max(10.0, (until - now).total_seconds() / 2)
+        self.hands.settle(
+            [
+                Result(
+                    row,
+                    outcome_,
+                    now,
+                    is_try=False,
+                    not_before=until + timedelta(seconds=random.uniform(0, spread)),
+                )
+                for row in rows
+            ]
+        )
+
+    # The end
+
+    async def _wind_down(self) -> None:
+        """Let sessions finish, give back what was never tried, wait for the commits."""
+        self.stopping = True
+        if not self.hands.is_lost:
+            waiting = [row for site in self.sites.values() for group in site.take_all() for row in group.rows]
+            await self._give_back_soon(waiting)
+        if self._tasks:
+            grace = END_GRACE
+            if self._is_told:
+                grace = 0.1 if self.hands.is_lost else max(0.1, self._told_at + STOP_GRACE - time.monotonic())
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            await _cancel(late)
+        if not self.hands.is_lost:
+            await self._give_back_soon(self.hands.never_sent())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hands.all_settled(), WRITE_GRACE if self._is_told else 30.0)
+
+    async def _give_back_soon(self, rows: list[Claimed]) -> None:
+        """On SIGTERM a database that hangs is not waited for: then the reaper does it."""
+        if rows:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hands.give_back(rows), WRITE_GRACE if self._is_told else 30.0)
+
+    async def _end(self) -> None:
+        """The token goes only when nothing is under it any more; else the reaper gets the journal."""
+        await self.pool.close(0.5 if self._is_told else 2.0)
+        await asyncio.to_thread(self.hands.close, 0.5 if self._is_told else 5.0)
+        is_clean = False
+        with contextlib.suppress(DatabaseError, TimeoutError):
+            is_clean = await asyncio.wait_for(self.in_db(partial(_end_if_clean, self.id)), WRITE_GRACE)
+        self.journal.close(keep=not is_clean)
+        self._db.submit(connections.close_all)
+        self._db.shutdown(wait=False)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a session failed in a way nobody foresaw", exc_info=task.exception())
+
+
+def _reconnecting(function: Callable[[], T]) -> T:
+    """A connection that broke is given up, or every later call would fail on it."""
+    try:
+        return function()
+    except (OperationalError, InterfaceError):
+        connections.close_all()
+        raise
+
+
+def _end_if_clean(runner_id: int) -> bool:
+    if has_claims(runner_id):
+        return False
+    lease.end(runner_id)
+    return True
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _expired(row: Claimed) -> Outcome:
+    hours = (timezone.now() - row.accepted_at).total_seconds() / 3600
+    text = f"gave up after {hours:.0f} hours and {row.n_attempts - 1} attempts"
+    return Outcome(result="bounced", reply_class="expired", enhanced="4.4.7", text=text, rule="age")
+
+
+def _backing_off(plan: Plan) -> Outcome:
+    return Outcome(
+        result="deferred", reply_class=plan.backoff_class or "connection", text=plan.backoff_reply,
+        host=plan.site_name, rule="site-backoff",
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""A site in a runner's hands: what waits for it, how many sessions it has, how many it may have.
+
+Pure bookkeeping on the event loop; no I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from queueapp.engine.claim import Claimed
+from queueapp.engine.routing import Plan
+
+START_SESSIONS = 2
+MAX_RECIPIENTS = 100
+# How much work a site may have waiting here for each session it may open.
+PREFETCH = 20
+
+
+@dataclass(slots=True)
+class Group:
+    """Deliveries of one message to one site: they share a transaction."""
+
+    message_id: int
+    sender: str
+    priority: int
+    rows: list[Claimed]
+    n_restarts: int = 0
+
+
+@dataclass(slots=True)
+class SiteWork:
+    plan: Plan
+    limit: int = START_SESSIONS
+    n_sessions: int = 0
+    n_waiting: int = 0
+    queues: dict[int, deque[Group]] = field(default_factory=dict)
+
+    def add(self, group: Group, *, first: bool = False) -> None:
+        queue = self.queues.setdefault(group.priority, deque())
+        if first:
+            queue.appendleft(group)
+        else:
+            queue.append(group)
+        self.n_waiting += len(group.rows)
+
+    def take(self) -> Group | None:
+        """The next group of the highest priority."""
+        for priority in sorted(self.queues, reverse=True):
+            queue = self.queues[priority]
+            if queue:
+                group = queue.popleft()
+                self.n_waiting -= len(group.rows)
+                return group
+        return None
+
+    def take_all(self) -> list[Group]:
+        groups = [group for queue in self.queues.values() for group in queue]
+        self.queues.clear()
+        self.n_waiting = 0
+        return groups
+
+    @property
+    def wants_session(self) -> bool:
+        return self.n_waiting > 0 and self.n_sessions < self.limit
+
+    @property
+    def is_full(self) -> bool:
+        """By the sessions it may have now: a slow site must not fill the runner's hands."""
+        return self.n_waiting >= PREFETCH * self.limit
+
+    def went_well(self) -> None:
+        self.limit = min(self.limit + 1, max(self.plan.max_sessions, 1))
+
+    def went_badly(self) -> None:
+        """The receiver takes no more sessions: stay below what there is now."""
+        self.limit = max(1, self.n_sessions - 1)
+
+
+def groups_of(rows: list[Claimed]) -> list[Group]:
+    """Rows of one site by message, at most MAX_RECIPIENTS each (RFC 5321 4.5.3.1.8 promises 100)."""
+    by_message: dict[int, Group] = {}
+    done: list[Group] = []
+    for row in rows:
+        group = by_message.get(row.message_id)
+        if group is None or len(group.rows) >= MAX_RECIPIENTS:
+            group = Group(row.message_id, row.sender, row.priority, [])
+            by_message[row.message_id] = group
+            done.append(group)
+        group.rows.append(row)
+    return done
