@@ -1,0 +1,49 @@
+"""What a way in hands to the gate, and what the gate answers (ingest/accept.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a client hands over. `sender` "" is the null sender; `content` the MIME source."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    source: str
+    client: str = ""
+    helo: str = ""
+    protocol: str = ""
+    login: str = ""
+    priority: int = 5
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The stored message; of each delivery (id, recipient, state). `is_repeat`: by an idempotency key."""
+
+    message_id: int
+    deliveries: list[tuple[int, str, str]]
+    is_repeat: bool = False
+
+
+class Refused(Exception):
+    """`code` and `enhanced` for SMTP, `status` for HTTP, `field` of the submission."""
+
+    def __init__(self, code: int, enhanced: str, text: str, field: str = "", status: int = 422) -> None:
+        super().__init__(text)
+        self.code, self.enhanced, self.text, self.field, self.status = code, enhanced, text, field, status
+
+
+class TryLater(Refused):
+    """Nothing is wrong with the mail: we can't take it now."""
+
+    def __init__(self, text: str, code: int = 451, enhanced: str = "4.3.0", status: int = 503) -> None:
+        super().__init__(code, enhanced, text, "", status)
