@@ -1,0 +1,92 @@
+"""`apikey` and `smtplogin` take the same verbs: create NAME, list, revoke NAME."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from queueapp.access.actions import AccessError
+from queueapp.management.base import Command, Failed, WrongUsage
+from queueapp.management.columns import columns
+
+
+def actor() -> str:
+    """Who runs the command, for the audit trail."""
+    try:
+        return f"command:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "command"
+
+
+def shown_time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "-"
+
+
+class AccessCommand(Command):
+    """Subclasses say what a row is: `create`, `revoke`, `rows`."""
+
+    noun = ""
+    headings: tuple[str, ...] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="create|list|revoke")
+        create = verbs.add_parser("create", help=f"make {self.noun}; its secret is printed once")
+        create.add_argument("name")
+        self.add_create_arguments(create)
+        listing = verbs.add_parser("list", help="show all, without secrets")
+        listing.add_argument("--json", action="store_true", help="all fields, one JSON object a line")
+        revoke = verbs.add_parser("revoke", help="refuse it from now on")
+        revoke.add_argument("name")
+
+    def add_create_arguments(self, parser: CommandParser) -> None:
+        """More options of `create`, where there are any."""
+
+    def create(self, name: str, **options: Any) -> str:
+        """Make the row; answer the secret."""
+        raise NotImplementedError
+
+    def revoke(self, name: str) -> None:
+        raise NotImplementedError
+
+    def rows(self) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def run(self, **options: Any) -> int | None:
+        verb = options["verb"]
+        if verb == "list":
+            self._list(as_json=options["json"])
+            return None
+        try:
+            if verb == "revoke":
+                self.revoke(options["name"])
+                self.stdout.write(f"Revoked {options['name']}.")
+            else:
+                # The secret alone on stdout, so that KEY=$(manage.py apikey create …) works.
+                self.stdout.write(self.create(**options))
+                self.stderr.write("Keep it now: it is not shown again.")
+        except AccessError as error:
+            raise (Failed if verb == "revoke" or "is or was" in str(error) else WrongUsage)(
+                str(error)
+            ) from None
+        return None
+
+    def _list(self, *, as_json: bool) -> None:
+        found = self.rows()
+        if as_json:
+            for row in found:
+                self.stdout.write(json.dumps(row, default=str))
+        elif not found:
+            self.stdout.write(f"There are none. Make {self.noun} with: create NAME")
+        else:
+            cells = [[_shown(row[heading]) for heading in self.headings] for row in found]
+            self.stdout.write(columns(self.headings, cells))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else shown_time(value)

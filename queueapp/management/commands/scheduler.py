@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from queueapp.conf import Conf
+from queueapp.management.part_command import PartCommand
+from queueapp.workers import parts
+from queueapp.workers.process import Ready
+
+
+class Command(PartCommand):
+    help = (
+        "Runs the schedule alone: starts runners where mail is due, takes back what dead ones held, prunes."
+    )
+    name = "scheduler"
+
+    def part(self, settings: Conf, sock: socket.socket | None) -> Callable[[Ready], None]:
+        return parts.scheduler
