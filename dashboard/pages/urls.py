@@ -1,0 +1,32 @@
+"""The pages. One module each; a new page is a line here and a module beside."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
+
+from dashboard.pages import deliveries, icon, message, overview, sandbox
+
+
+class Id(IntConverter):
+    """A row's number; one with more digits than a column holds is no address of ours."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(Id, "id")
+
+urlpatterns = [
+    path("", overview.page, name="overview"),
+    path("deliveries", deliveries.page, name="deliveries"),
+    path("messages/<id:pk>", message.page, name="message"),
+    path("messages/<id:pk>/html", message.html, name="message-html"),
+    path("messages/<id:pk>/source", message.source, name="message-source"),
+    path("messages/<id:pk>/eml", message.eml, name="message-eml"),
+    path("sandbox", sandbox.page, name="sandbox"),
+    path("sandbox/<id:pk>", sandbox.mail, name="sandbox-mail"),
+    path("sandbox/<id:pk>/html", sandbox.html, name="sandbox-html"),
+    path("sandbox/<id:pk>/source", sandbox.source, name="sandbox-source"),
+    path("sandbox/<id:pk>/eml", sandbox.eml, name="sandbox-eml"),
+    path("favicon.ico", icon.favicon, name="favicon"),
+]

@@ -1,0 +1,41 @@
+"""What the overview shows, as one value: built from the database, drawn by the page, pushed by the socket.
+
+Shared by `pages` (the first drawing), `realtime` (every one after it) and whoever asks next, so that
+all of them tell the same. Promises: a fixed number of queries that all end at an index or at the
+counters, so a build costs the same at a thousand deliveries and at a million. Texts in it are a
+stranger's: whoever draws them escapes them. On a database that is away it raises Django's error.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dashboard.snapshot.attempts import latest
+from dashboard.snapshot.domains import busiest
+from dashboard.snapshot.headline import headline
+from dashboard.snapshot.hour import last_hour
+from dashboard.snapshot.machines import parts, runners
+from queueapp import stats
+
+Snapshot = dict[str, Any]
+
+
+def build(now: datetime | None = None) -> Snapshot:
+    """CONTRACT.md, "WebSocket", less `seq`, which belongs to the one who sends."""
+    now = now or datetime.now(UTC)
+    found: Snapshot = {
+        "at": now,
+        "depth": stats.depth(),
+        "rates": stats.rates(now),
+        "oldest_due_s": stats.oldest_due(now),
+        "domains": busiest(now),
+        "latest": latest(),
+        "runners": runners(now),
+        "parts": parts(),
+        "hour": last_hour(now),
+        "alerts": [],
+        "operations": [],
+    }
+    found["headline"] = headline(found, now)
+    return found

@@ -1,0 +1,160 @@
+"""The other pages in Chromium: log-in, themes, search, mail, accessibility."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from queueapp import events
+from queueapp.models import Delivery
+from tests.browser.conftest import Screen
+from tests.dashboard.live import PASSWORD
+from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, an_attempt
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+ADDRESSES = ("/", "/deliveries", "/deliveries?q=state:nonsense", "/sandbox")
+AXE_RUN = """tags => axe.run(document, {runOnly: {type: "tag", values: tags}, iframes: false})
+    .then(found => found.violations)"""
+HTML = (
+    b"Subject: Hello\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    b"<p>Hello</p><script>parent.document.title = 'taken over'</script><img src=http://127.0.0.1:9/track.png>\r\n"
+)
+
+
+def rows() -> int:
+    """Something of everything; gives the id of a message."""
+    a_runner()
+    for state in ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired"):
+        delivery = a_delivery(
+            a_message(HTML), f"{state}.example", state=state, last_class="busy", last_text="Too many"
+        )
+        an_attempt(delivery)
+    a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    return delivery.message_id
+
+
+def test_it_logs_in_and_out(stranger: Screen) -> None:
+    from django.contrib.auth.models import User
+
+    User.objects.create_user("grace", password=PASSWORD)
+    page = stranger.open("/deliveries")
+    page.fill("#id_username", "grace")
+    page.fill("#id_password", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    page.fill("#id_password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/deliveries")
+    page.click("[aria-label='Account of grace']")
+    page.click("text=Log out")
+    page.wait_for_url("**/login")
+    assert stranger.complaints == []
+
+
+def test_it_keeps_the_theme_that_was_chosen(screen: Screen) -> None:
+    page = screen.open_live()
+    assert page.get_attribute("html", "data-bs-theme") == "light"
+    page.click("[aria-label='Colour theme']")
+    page.click("#theme [data-theme=dark]")
+    assert page.get_attribute("html", "data-bs-theme") == "dark"
+    page.reload()
+    assert page.get_attribute("html", "data-bs-theme") == "dark"
+    page.click("[aria-label='Colour theme']")
+    page.click("#theme [data-theme=system]")
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.wait_for_selector(f"html[data-bs-theme={theme}]")
+
+
+def test_it_searches_without_leaving_the_page(screen: Screen) -> None:
+    rows()
+    page = screen.open_live("/deliveries")
+    page.fill("#q", "state:deferred")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/deliveries?q=state%3Adeferred")
+    page.wait_for_selector("#results:not(:has-text('b@queued.example'))")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    page.fill("#q", "state:nonsense")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#results mark")
+    page.go_back()
+    page.wait_for_selector("#results >> text=b@deferred.example")
+    assert screen.complaints == []
+
+
+def test_it_locks_the_mail_up(screen: Screen) -> None:
+    page = screen.open_live(f"/messages/{rows()}")
+    frame = page.frame_locator("iframe.mail-html")
+    frame.locator("p").wait_for()
+    assert "taken over" not in page.title()
+    outside = [said for said in screen.complaints if "track.png" not in said and "script" not in said]
+    assert outside == []
+    assert any("track.png" in said for said in screen.complaints), "the picture from outside was not refused"
+
+
+def test_it_shows_text_headers_and_source(screen: Screen) -> None:
+    page = screen.open_live(f"/messages/{rows()}")
+    page.click("#headers-tab")
+    assert page.is_visible("#headers-pane >> text=text/html; charset=utf-8")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#text-pane.active")
+    with page.expect_popup() as popup:
+        page.click("text=Source")
+    assert "<script>parent.document.title" in popup.value.inner_text("body")
+
+
+def test_it_follows_an_open_delivery(screen: Screen) -> None:
+    delivery = a_delivery()
+    page = screen.open_live(f"/messages/{delivery.message_id}")
+    assert page.is_visible("text=Not tried yet.")
+    an_attempt(delivery, result="delivered", reply_class="delivered", code=250, text="Taken")
+    Delivery.objects.update(state="delivered", last_class="delivered")
+    events.publish("deliveries")
+    page.wait_for_selector("#recipients >> text=The receiving server took the mail.")
+    assert screen.complaints == []
+
+
+def test_it_jumps_past_the_bar(screen: Screen) -> None:
+    page = screen.open_live()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize(
+    "path", ["/deliveries", "/sandbox", "message", "/login?next=/deliveries", "/nothing-here"]
+)
+def test_it_fits_a_telephone(screen: Screen, path: str) -> None:
+    number = rows()
+    if "login" in path:
+        screen.page.context.clear_cookies()
+    screen.page.set_viewport_size({"width": 390, "height": 844})
+    page = screen.open(f"/messages/{number}" if path == "message" else path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["/", "first", "/deliveries", "/deliveries?q=state:x", "/sandbox", "message", "/login"]
+)
+def test_it_is_accessible(screen: Screen, path: str, theme: str) -> None:
+    number = rows() if path != "first" else 0
+    page = screen.page
+    page.add_init_script(f"localStorage.setItem('mailweir-theme', '{theme}')")
+    if path == "/login":
+        page.context.clear_cookies()
+        screen.open(path)
+    else:
+        screen.open_live({"message": f"/messages/{number}", "first": "/"}.get(path, path))
+    page.evaluate(AXE.read_text())  # by the debugger: the page's own policy would refuse it
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    told = [
+        {"id": each["id"], "where": [[*node["target"], node.get("failureSummary")] for node in each["nodes"]]}
+        for each in page.evaluate(AXE_RUN, rules)
+    ]
+    assert not told, json.dumps(told, indent=1)
