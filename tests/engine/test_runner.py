@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -422,15 +423,32 @@ def test_sigterm_does_not_wait_for_a_receiver_that_hangs_and_calls_its_mail_ambi
         assert [row.recipient for row in Delivery.objects.ambiguous()] == ["a+slow@x.test"]
 
 
+class Waiting(Keeper):
+    """Answers the first mail only when it has got a second one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_second = asyncio.Event()
+
+    async def on_data(self, session: ServerSession, envelope: Envelope) -> Any:
+        self.mails.append(envelope)
+        if len(self.mails) > 1:
+            self.has_second.set()
+        await asyncio.wait_for(self.has_second.wait(), 30)
+        return Reply(250, "2.0.0", "Ok")
+
+
 def test_a_life_that_is_over_does_not_cut_off_a_slow_receiver_nor_wait_for_it(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_runner, "DRAIN", 0.2)
-    put("a+slow@x.test", name="1")
-    when(lambda: Delivery.objects.filter(state="sending").exists(),
-         lambda: later(1.5, lambda: _in_thread(lambda: put("b@y.test", name="2"))))  # fmt: skip
-    runner = run_once(lifetime=0.5)
-    assert states() == {"a+slow@x.test": "delivered", "b@y.test": "delivered"}
+    with serving(Waiting()) as server:
+        relay_to(server.address)
+        put("a@x.test", name="1")
+        when(lambda: Delivery.objects.filter(state="sending").exists(),
+             lambda: later(1.5, lambda: _in_thread(lambda: put("b@y.test", name="2"))))  # fmt: skip
+        runner = run_once(lifetime=0.5)
+    assert states() == {"a@x.test": "delivered", "b@y.test": "delivered"}
     assert Attempt.objects.count() == 2
     assert not runner.has_more
     is_all_over()
