@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection
 from django.db.models import Min, Sum
 
-from queueapp.models import EVERY_DOMAIN, Delivery, Minute, RecipientDomain
+from queueapp.models import EVERY_DOMAIN, WAITING, Delivery, Minute, RecipientDomain
+from queueapp.models.bulk import ManyRows
 
 METRICS = ("accepted", "delivered", "deferred", "bounced", "expired")
 
-_UPSERT = """
+_ADD = """
     INSERT INTO queueapp_minute (at, domain_id, n_accepted, n_delivered, n_deferred, n_bounced, n_expired)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    {values}
     ON CONFLICT (domain_id, at) DO UPDATE SET
         n_accepted = queueapp_minute.n_accepted + excluded.n_accepted,
         n_delivered = queueapp_minute.n_delivered + excluded.n_delivered,
@@ -27,6 +27,11 @@ _UPSERT = """
         n_bounced = queueapp_minute.n_bounced + excluded.n_bounced,
         n_expired = queueapp_minute.n_expired + excluded.n_expired
 """
+_UPSERT = ManyRows(
+    "at:timestamptz domain:bigint " + " ".join(f"{metric}:integer" for metric in METRICS),
+    postgresql=_ADD.replace("{values}", "SELECT * FROM {rows}"),
+    sqlite=_ADD.replace("{values}", "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
+)
 
 
 # (domain id, metric) -> how many, as `record` takes it.
@@ -45,14 +50,11 @@ def record(tally: Tally, at: datetime) -> None:
             sums.setdefault(scope, Counter())[metric] += n
     if not sums:
         return
-    minute = connection.ops.adapt_datetimefield_value(minute_of(at))
+    minute = minute_of(at)
     # The order of the rows is the order of the locks; the sum over all, which every process
     # wants, comes last and is held for the shortest time.
     order = sorted(sums, key=lambda scope: (scope == EVERY_DOMAIN, scope))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _UPSERT, [(minute, scope, *(sums[scope][metric] for metric in METRICS)) for scope in order]
-        )
+    _UPSERT.run([(minute, scope, *[sums[scope][metric] for metric in METRICS]) for scope in order])
 
 
 def depth() -> dict[str, int]:
@@ -78,7 +80,10 @@ def rates(now: datetime | None = None, over: int = 60) -> dict[str, float]:
 def oldest_due(now: datetime | None = None) -> float | None:
     """Seconds since the oldest due delivery became due. None: nothing is due."""
     now = now or datetime.now(UTC)
-    first = Delivery.objects.due(now).aggregate(first=Min("next_attempt_at"))["first"]
+    due = Delivery.objects.due(now)
+    # By state, for so the index has it (delivery_waiting).
+    firsts = [due.filter(state=state).aggregate(first=Min("next_attempt_at"))["first"] for state in WAITING]
+    first = min((each for each in firsts if each), default=None)
     return (now - first).total_seconds() if first else None
 
 

@@ -11,18 +11,31 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from django.db import connection
-
+from queueapp.models.bulk import ManyRows
 from queueapp.models.domain import COUNTED
 
-_MOVE = "UPDATE queueapp_recipientdomain SET {} WHERE id = %s".format(
-    ", ".join(f"n_{state} = n_{state} + %s" for state in COUNTED)
+_COLUMNS = [f"n_{state}" for state in COUNTED]
+_APPLY = ManyRows(
+    "id:bigint " + " ".join(f"{name}:integer" for name in _COLUMNS) + " is_exact:boolean at:timestamptz",
+    # Locked in the order of ids first: an UPDATE alone takes the rows as its plan happens to find them.
+    postgresql=f"""
+        WITH v AS MATERIALIZED (SELECT * FROM {{rows}}), locked AS MATERIALIZED (
+            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT id FROM v)
+            ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE queueapp_recipientdomain d SET
+            {", ".join(f"{name} = d.{name} + v.{name}" for name in _COLUMNS)},
+            due_at = CASE WHEN v.is_exact THEN v.at ELSE LEAST(d.due_at, v.at) END
+        FROM v JOIN locked ON locked.id = v.id WHERE d.id = v.id""",
+    sqlite=f"""
+        UPDATE queueapp_recipientdomain SET
+            {", ".join(f"{name} = {name} + ?{place}" for place, name in enumerate(_COLUMNS, 2))},
+            due_at = CASE WHEN ?{len(COUNTED) + 2} THEN ?{len(COUNTED) + 3}
+                WHEN due_at IS NULL OR due_at > ?{len(COUNTED) + 3} THEN coalesce(?{len(COUNTED) + 3}, due_at)
+                ELSE due_at END
+        WHERE id = ?1""",
 )
-_DUE = """
-    UPDATE queueapp_recipientdomain SET due_at = %s
-    WHERE id = %s AND (due_at IS NULL OR due_at > %s)
-"""
-_SET_DUE = "UPDATE queueapp_recipientdomain SET due_at = %s WHERE id = %s"
+_NONE: Counter[str] = Counter()
 
 
 class Changes:
@@ -51,27 +64,14 @@ class Changes:
 
     def apply(self) -> None:
         """Write all. Must run inside the transaction of the rows."""
-        with connection.cursor() as cursor:
-            moves = [
-                (*(self.moves[domain][state] for state in COUNTED), domain)
-                for domain in sorted(self.moves)
-                if any(self.moves[domain].values())
-            ]
-            if moves:
-                cursor.executemany(_MOVE, moves)
-            if self.exact_due:
-                cursor.executemany(
-                    _SET_DUE, [(_stored(at), domain) for domain, at in sorted(self.exact_due.items())]
-                )
-            if self.due:
-                cursor.executemany(
-                    _DUE, [(_stored(at), domain, _stored(at)) for domain, at in sorted(self.due.items())]
-                )
+        _APPLY.run([self._row(pk) for pk in sorted({*self.moves, *self.due, *self.exact_due})])
 
-
-def _stored(at: datetime | None) -> str | None:
-    """As this database wants a time in a raw statement."""
-    return connection.ops.adapt_datetimefield_value(at)
+    def _row(self, domain_id: int) -> tuple[object, ...]:
+        moves = self.moves.get(domain_id, _NONE)
+        is_exact = domain_id in self.exact_due
+        times = (self.due.get(domain_id), self.exact_due.get(domain_id))
+        at = min((each for each in times if each), default=None)
+        return (domain_id, *[moves[state] for state in COUNTED], is_exact, at)
 
 
 def recount(domain_ids: list[int]) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -23,7 +24,8 @@ from queueapp.engine.enqueue import NewMessage, store
 from queueapp.mail.backoff import retry_in
 from queueapp.mail.classify import CLASSES
 from queueapp.mail.reply import clean
-from queueapp.models import Attempt, Delivery, State, Suppression
+from queueapp.models import State, Suppression
+from queueapp.models.bulk import ManyRows, NewRows, any_of, id_list
 from queueapp.stats import Tally
 from queueapp.transports.base import Outcome
 
@@ -83,87 +85,101 @@ def record(runner_id: int, results: list[Result]) -> list[bool]:
     ids = domains.ids_of(new.domain for report in reports for new in report.deliveries)
     changes, tally = Changes(), Tally()
     with transaction.atomic():
-        mine = _still_mine(runner_id, results)
-        live = [result for result in results if mine.get(result.claimed.id) == result.claimed.n_attempts]
+        written = _write_rows(runner_id, results, decisions)
+        live = [result for result in results if result.claimed.id in written]
         if len(live) != len(results):
             reports = _reports(live, decisions)
-        _write_rows(live, decisions)
-        Attempt.objects.bulk_create([_attempt(runner_id, result) for result in live if result.is_try])
+        _ATTEMPTS.add([_attempt(runner_id, result) for result in live if result.is_try])
         _suppress(live)
         for result in live:
-            state = decisions[id(result)].state
-            changes.move(result.claimed.domain_id, State.SENDING, state)
-            if result.is_try or state != State.DEFERRED:
-                tally[result.claimed.domain_id, str(state)] += 1
-            at = decisions[id(result)].next_attempt_at
-            if at:
-                changes.waits_until(result.claimed.domain_id, at)
+            decision, domain_id = decisions[id(result)], result.claimed.domain_id
+            changes.move(domain_id, State.SENDING, decision.state)
+            if result.is_try or decision.state != State.DEFERRED:
+                tally[domain_id, str(decision.state)] += 1
+            if decision.next_attempt_at:
+                changes.waits_until(domain_id, decision.next_attempt_at)
         if reports:
             store(reports, ids, changes, tally)
         changes.apply()
         stats.record(tally, timezone.now())
         events.publish("deliveries", settled=len(live))
-    return [mine.get(result.claimed.id) == result.claimed.n_attempts for result in results]
+    return [result.claimed.id in written for result in results]
 
 
-def _still_mine(runner_id: int, results: list[Result]) -> dict[int, int]:
-    rows = Delivery.objects.select_for_update().filter(
-        id__in=[result.claimed.id for result in results], state=State.SENDING, runner_id=runner_id
-    )
-    return dict(rows.order_by("id").values_list("id", "n_attempts"))
-
-
-_UPDATE = """
-    UPDATE queueapp_delivery SET state = %s, runner_id = NULL, next_attempt_at = %s, finished_at = %s,
-        last_attempt_at = %s, last_class = %s, last_code = %s, last_enhanced = %s, last_text = %s,
-        last_host = %s, n_attempts = n_attempts - %s, is_ambiguous = (is_ambiguous OR %s),
-        is_warned = (is_warned OR %s)
-    WHERE id = %s
+# The values of a row, then what it must still be: claimed by this runner, in this attempt.
+_SET = """
+    state = {state}, runner_id = NULL, next_attempt_at = {next}, finished_at = {finished},
+    last_attempt_at = {at}, last_class = {reply_class}, last_code = {code}, last_enhanced = {enhanced},
+    last_text = {text}, last_host = {host}, n_attempts = {n_attempts},
+    is_ambiguous = (is_ambiguous OR {ambiguous}), is_warned = (is_warned OR {warned})
 """
+_NAMES = (
+    "id", "claim", "state", "next", "finished", "at", "reply_class", "code", "enhanced", "text", "host",
+    "n_attempts", "ambiguous", "warned",
+)  # fmt: skip
+_UPDATE = ManyRows(
+    "id:bigint claim:integer state:text next:timestamptz finished:timestamptz at:timestamptz "
+    "reply_class:text code:smallint enhanced:text text:text host:text n_attempts:integer "
+    "ambiguous:boolean warned:boolean",
+    postgresql=f"""
+        UPDATE queueapp_delivery d SET {_SET.format(**{name: f"v.{name}" for name in _NAMES})}
+        FROM {{rows}} WHERE d.id = v.id AND d.state = 'sending' AND d.runner_id = %s
+            AND d.n_attempts = v.claim
+        RETURNING d.id""".replace("is_ambiguous OR", "d.is_ambiguous OR").replace("(is_w", "(d.is_w"),
+    sqlite=f"""
+        UPDATE queueapp_delivery
+        SET {_SET.format(**{name: f"?{place}" for place, name in enumerate(_NAMES, 1)})} WHERE id = ?1""",
+)
+_ATTEMPTS = NewRows(
+    "queueapp_attempt",
+    "delivery_id:bigint at:timestamptz result:text reply_class:text code:smallint enhanced:text text:text "
+    "rule:text stage:text host:text address:text source:text tls:text runner_id:bigint took_ms:integer "
+    "is_ambiguous:boolean",
+)
+
+
+def _write_rows(runner_id: int, results: list[Result], decisions: dict[int, Decision]) -> set[int]:
+    """Ids of those that were still ours, and so are written."""
+    rows = {result.claimed.id: _row(result, decisions[id(result)]) for result in results}
+    if connection.vendor == "postgresql":
+        return {pk for (pk,) in _UPDATE.run(list(rows.values()), after=[runner_id])}
+    ours = _still_mine(runner_id, list(rows))
+    mine = {pk: row for pk, row in rows.items() if (pk, row[1]) in ours}
+    _UPDATE.run(list(mine.values()))
+    return set(mine)
+
+
+def _still_mine(runner_id: int, ids: list[int]) -> set[tuple[int, int]]:
+    """(delivery, attempt). For SQLite, whose lock on the database keeps it true until the commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, n_attempts FROM queueapp_delivery WHERE state = 'sending' AND runner_id = %s AND "
+            + any_of("id"),
+            [runner_id, id_list(ids)],
+        )
+        return set(cursor.fetchall())
 
 
 # Texts are cleaned here as well: PostgreSQL takes neither NUL nor surrogates, and one such text, by
 # whatever way it came, would keep its whole batch out.
-def _write_rows(live: list[Result], decisions: dict[int, Decision]) -> None:
-    stored = connection.ops.adapt_datetimefield_value
-    rows = []
-    for result in live:
-        outcome, decision = result.outcome, decisions[id(result)]
-        is_final = decision.next_attempt_at is None
-        rows.append(
-            (
-                str(decision.state), stored(decision.next_attempt_at),
-                stored(result.at if is_final else None), stored(result.at), outcome.reply_class,
-                outcome.code, clean(outcome.enhanced, 16), clean(outcome.text, 1000),
-                clean(outcome.host, 255), 0 if result.is_try else 1, outcome.is_ambiguous,
-                decision.is_late, result.claimed.id,
-            )
-        )  # fmt: skip
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE, rows)
+def _row(result: Result, decision: Decision) -> tuple[Any, ...]:
+    row, outcome = result.claimed, result.outcome
+    return (
+        row.id, row.n_attempts, decision.state.value, decision.next_attempt_at,
+        result.at if decision.next_attempt_at is None else None, result.at, outcome.reply_class, outcome.code,
+        clean(outcome.enhanced, 16), clean(outcome.text, 1000), clean(outcome.host, 255),
+        row.n_attempts if result.is_try else row.n_attempts - 1, outcome.is_ambiguous, decision.is_late,
+    )  # fmt: skip
 
 
-def _attempt(runner_id: int, result: Result) -> Attempt:
+def _attempt(runner_id: int, result: Result) -> tuple[Any, ...]:
     outcome = result.outcome
-    return Attempt(
-        delivery_id=result.claimed.id,
-        at=result.at,
-        result=outcome.result,
-        reply_class=outcome.reply_class,
-        code=outcome.code,
-        enhanced=clean(outcome.enhanced, 16),
-        text=clean(outcome.text, 1000),
-        rule=clean(outcome.rule, 64),
-        stage=outcome.stage,
-        host=clean(outcome.host, 255),
-        address=clean(outcome.address, 64),
-        source=clean(outcome.source, 64),
-        tls=clean(outcome.tls, 64),
-        runner_id=runner_id,
-        took_ms=result.took_ms,
-        is_ambiguous=outcome.is_ambiguous,
-    )
+    return (
+        result.claimed.id, result.at, outcome.result, outcome.reply_class, outcome.code,
+        clean(outcome.enhanced, 16), clean(outcome.text, 1000), clean(outcome.rule, 64), outcome.stage,
+        clean(outcome.host, 255), clean(outcome.address, 64), clean(outcome.source, 64),
+        clean(outcome.tls, 64), runner_id, result.took_ms, outcome.is_ambiguous,
+    )  # fmt: skip
 
 
 def _suppress(live: list[Result]) -> None:

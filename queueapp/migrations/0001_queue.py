@@ -565,7 +565,7 @@ class Migration(migrations.Migration):
             model_name="delivery",
             index=models.Index(
                 condition=models.Q(("state__in", ("queued", "deferred"))),
-                fields=["next_attempt_at"],
+                fields=["state", "next_attempt_at"],
                 name="delivery_waiting",
             ),
         ),

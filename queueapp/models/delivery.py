@@ -89,8 +89,11 @@ class Delivery(models.Model):
                 name="delivery_claim",
                 condition=Q(state__in=WAITING),
             ),
-            # Oldest due, retries due in the next hour, `next<10m`.
-            models.Index(fields=["next_attempt_at"], name="delivery_waiting", condition=Q(state__in=WAITING)),
+            # Oldest due, retries due in the next hour, `next<10m`. Not by time alone: then a planner may
+            # walk all that is due in the order of time, to find what the claim wants of one domain.
+            models.Index(
+                fields=["state", "next_attempt_at"], name="delivery_waiting", condition=Q(state__in=WAITING)
+            ),
             # The reaper: what a dead runner held.
             models.Index(fields=["runner_id"], name="delivery_sending", condition=Q(state=State.SENDING)),
             # `state:held`, and `is:ambiguous`.
