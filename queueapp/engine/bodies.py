@@ -12,29 +12,33 @@ from collections.abc import AsyncIterator
 
 from queueapp import conf
 from queueapp.mail.trace import received_line
-from queueapp.models import Body
+from queueapp.models import bulk
 
 # What is larger, or finds no room, is read when it is sent.
 EARLY_SIZE = 256 * 1024
 EARLY_TOTAL = 48 * 1024 * 1024
 LATE_TOTAL = 128 * 1024 * 1024
 
-_FIELDS = (
-    "message_id", "content", "message__helo", "message__client", "message__protocol", "message__accepted_at",
-)  # fmt: skip
+_SELECT = """
+    SELECT b.message_id, b.content, m.helo, m.client, m.protocol, m.accepted_at
+    FROM queueapp_body b JOIN queueapp_message m ON m.id = b.message_id WHERE {}
+"""
 
 
 def load(message_ids: list[int]) -> dict[int, bytes]:
     """Message id to the source as it goes out: our Received line, then the body as submitted."""
     hostname = conf.current().host
-    rows = Body.objects.filter(message_id__in=message_ids).values_list(*_FIELDS)
+    with bulk.reading() as cursor:
+        cursor.execute(_SELECT.format(bulk.any_of("b.message_id")), [bulk.id_list(message_ids)])
+        rows = cursor.fetchall()
     return {
         pk: received_line(
-            helo=helo, client=client, hostname=hostname, protocol=protocol, queue_id=str(pk), at=accepted_at
+            helo=helo, client=client, hostname=hostname, protocol=protocol, queue_id=str(pk),
+            at=bulk.as_time(accepted_at),
         )
         + bytes(content)
         for pk, content, helo, client, protocol, accepted_at in rows
-    }
+    }  # fmt: skip
 
 
 def worth_loading(sizes: dict[int, int], room: int = EARLY_TOTAL) -> list[int]:

@@ -13,10 +13,10 @@ can't hammer a receiver.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.engine.counters import Changes
-from queueapp.models import Delivery, RecipientDomain, State
+from queueapp.models import Delivery, RecipientDomain, State, bulk
 
 PRIORITIES = tuple(range(9, -1, -1))
 
@@ -63,11 +63,33 @@ class Claimed:
     """When it could first go: acceptance, or the time that the sender asked for."""
 
 
-_FIELDS = (
-    "id", "message_id", "recipient", "domain_id", "state", "n_attempts", "priority", "accepted_at",
-    "expires_at", "is_warned", "message__sender", "message__size", "message__is_8bit",
-    "message__needs_utf8", "message__is_bulk", "message__send_at", "message__expires_at",
-)  # fmt: skip
+_COLUMNS = """d.id, d.message_id, d.recipient, d.domain_id, {state}, d.n_attempts, d.priority, d.accepted_at,
+    d.expires_at, d.is_warned, m.sender, m.size, m.is_8bit, m.needs_utf8, m.is_bulk, m.send_at,
+    m.expires_at"""
+_SELECT = f"""
+    SELECT {_COLUMNS.format(state="d.state")}
+    FROM queueapp_delivery d JOIN queueapp_message m ON m.id = d.message_id
+    WHERE {{}} AND """
+_MARK = "state = 'sending', runner_id = %s, n_attempts = d.n_attempts + 1, next_attempt_at = %s"
+# A row that somebody holds or releases right now is left to the next claim: waiting for it with the
+# domains locked would be a deadlock, taking it would undo their work.
+_TAKE = f"""
+    WITH free AS MATERIALIZED (
+        SELECT id, state FROM queueapp_delivery
+        WHERE id = ANY(%s::bigint[]) AND state IN ('queued', 'deferred') FOR UPDATE SKIP LOCKED
+    )
+    UPDATE queueapp_delivery d SET {_MARK}
+    FROM free JOIN queueapp_delivery o ON o.id = free.id JOIN queueapp_message m ON m.id = o.message_id
+    WHERE d.id = free.id RETURNING {_COLUMNS.format(state="free.state")}
+"""
+
+
+class _Domain(NamedTuple):
+    id: int
+    name: str
+    max_age: timedelta | None
+    retry_first: timedelta | None
+    retry_cap: timedelta | None
 
 
 def claim(
@@ -88,10 +110,8 @@ def claim(
         if not domains:
             return []
         share = min(per_domain, max(1, limit // len(domains)))
-        picked = _pick([domain.pk for domain in domains], share, now)[:limit]
-        by_id = {domain.pk: domain for domain in domains}
-        claimed = [_claimed(row, by_id) for row in _lock(picked)]
-        _mark(runner_id, claimed, now)
+        picked = _pick([domain.id for domain in domains], share, now)[:limit]
+        claimed = _take(runner_id, picked, {domain.id: domain for domain in domains}, now)
         _update_domains(domains, claimed, share, now)
     return claimed
 
@@ -124,20 +144,20 @@ def has_claims(runner_id: int) -> bool:
     return Delivery.objects.filter(runner_id=runner_id, state=State.SENDING).exists()
 
 
-def claimed_by(runner_id: int, ids: Collection[int]) -> list[Claimed]:
+def claimed_by(runner_id: int, ids: Sequence[int]) -> list[Claimed]:
     """Claims of a runner as they stand in the database, for who settles them in its place."""
-    rows = list(
-        Delivery.objects.filter(id__in=ids, runner_id=runner_id, state=State.SENDING).values_list(*_FIELDS)
-    )
-    domains = RecipientDomain.objects.in_bulk({row[_FIELDS.index("domain_id")] for row in rows})
-    claimed = [_claimed(row, domains) for row in rows]
-    for row in claimed:
-        # The row has counted this attempt already.
-        row.n_attempts -= 1
-    return claimed
+    with bulk.reading() as cursor:
+        cursor.execute(
+            _SELECT.format("d.state = 'sending' AND d.runner_id = %s") + bulk.any_of("d.id"),
+            [runner_id, bulk.id_list(ids)],
+        )
+        rows = cursor.fetchall()
+    found = RecipientDomain.objects.filter(id__in={row[3] for row in rows}).values_list(*_Domain._fields)
+    domains = {domain.id: domain for domain in map(_Domain._make, found)}
+    return [_claimed(row, domains) for row in rows]
 
 
-def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[RecipientDomain]:
+def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[_Domain]:
     due = (
         RecipientDomain.objects.filter(due_at__lte=now)
         .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
@@ -145,7 +165,8 @@ def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[Recipient
     )
     if skip:
         due = due.exclude(site_id__in=skip)
-    return list(due.select_for_update(skip_locked=True)[:n])
+    locked = due.select_for_update(skip_locked=True).values_list(*_Domain._fields)[:n]
+    return [_Domain._make(row) for row in locked]
 
 
 def _pick(domain_ids: list[int], share: int, now: datetime) -> list[int]:
@@ -159,11 +180,32 @@ def _pick(domain_ids: list[int], share: int, now: datetime) -> list[int]:
     return ids
 
 
-def _lock(ids: list[int]) -> list[tuple[Any, ...]]:
-    """The rows that still wait. One that somebody holds or releases right now is left to the next claim:
-    waiting for it with the domains locked would be a deadlock, taking it would undo their work."""
-    rows = Delivery.objects.waiting().filter(id__in=ids).order_by("-priority", "id")
-    return list(rows.select_for_update(skip_locked=True, of=("self",)).values_list(*_FIELDS))
+def _take(runner_id: int, ids: list[int], domains: dict[int, _Domain], now: datetime) -> list[Claimed]:
+    """Those of the rows that still wait, now ours; higher priorities first."""
+    again = now + conf.current().retry_first
+    with bulk.reading() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_TAKE, [bulk.id_list(ids), runner_id, again])
+            rows = cursor.fetchall()
+        else:
+            rows = _take_on_sqlite(cursor, ids, runner_id, again)
+    claimed = [_claimed(row, domains) for row in rows]
+    claimed.sort(key=lambda row: (-row.priority, row.id))
+    return claimed
+
+
+def _take_on_sqlite(cursor: Any, ids: list[int], runner_id: int, again: datetime) -> list[tuple[Any, ...]]:
+    """The lock on the database keeps the rows as they are between the two statements."""
+    cursor.execute(
+        _SELECT.format("d.state IN ('queued', 'deferred')") + bulk.any_of("d.id"), [bulk.id_list(ids)]
+    )
+    rows = [(*row[:5], row[5] + 1, *row[6:]) for row in cursor.fetchall()]
+    at = connection.ops.adapt_datetimefield_value(again)
+    cursor.execute(
+        f"UPDATE queueapp_delivery AS d SET {_MARK} WHERE {bulk.any_of('d.id')}",
+        [runner_id, at, bulk.id_list([row[0] for row in rows])],
+    )
+    return rows
 
 
 def _probe(domain_ids: list[int], limit: int, now: datetime | None) -> list[tuple[int, int, int, datetime]]:
@@ -193,56 +235,40 @@ def _probe(domain_ids: list[int], limit: int, now: datetime | None) -> list[tupl
         return cursor.fetchall()
 
 
-def _claimed(row: tuple[Any, ...], domains: dict[int, RecipientDomain]) -> Claimed:
+def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
+    """From a row of _COLUMNS, which has counted this attempt already."""
     (
         pk, message_id, recipient, domain_id, state, n_attempts, priority, accepted_at,
         expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk, send_at, asked_to_expire_at,
     ) = row  # fmt: skip
+    accepted_at, expires_at = bulk.as_time(accepted_at), bulk.as_time(expires_at)
     domain, current = domains[domain_id], conf.current()
-    since = max(send_at or accepted_at, accepted_at)
+    since = max(bulk.as_time(send_at), accepted_at) if send_at else accepted_at
     if domain.max_age is not None and asked_to_expire_at is None:
         expires_at = since + domain.max_age
     return Claimed(
-        pk, message_id, recipient, domain_id, domain.name, state, n_attempts + 1, priority, accepted_at,
-        expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk or not sender,
-        (domain.retry_first or current.retry_first).total_seconds(),
+        pk, message_id, recipient, domain_id, domain.name, state, n_attempts, priority, accepted_at,
+        expires_at, bool(is_warned), sender, size, bool(is_8bit), bool(needs_utf8),
+        bool(is_bulk) or not sender, (domain.retry_first or current.retry_first).total_seconds(),
         (domain.retry_cap or current.retry_cap).total_seconds(), since,
     )  # fmt: skip
 
 
-def _mark(runner_id: int, claimed: list[Claimed], now: datetime) -> None:
-    Delivery.objects.filter(id__in=[row.id for row in claimed]).update(
-        state=State.SENDING,
-        runner_id=runner_id,
-        n_attempts=F("n_attempts") + 1,
-        next_attempt_at=now + conf.current().retry_first,
-    )
-
-
-def _update_domains(
-    domains: list[RecipientDomain], claimed: list[Claimed], share: int, now: datetime
-) -> None:
+def _update_domains(domains: list[_Domain], claimed: list[Claimed], share: int, now: datetime) -> None:
     changes = Changes()
     taken: Counter[int] = Counter()
     for row in claimed:
         taken[row.domain_id] += 1
         changes.move(row.domain_id, row.state_before, State.SENDING)
-    emptied = [domain.pk for domain in domains if taken[domain.pk] < share]
+    emptied = [domain.id for domain in domains if taken[domain.id] < share]
     for domain in domains:
-        changes.next_due(domain.pk, now)
+        changes.next_due(domain.id, now)
     firsts: dict[int, datetime | None] = dict.fromkeys(emptied)
     if emptied:
         for domain_id, _, _, at in _probe(emptied, 1, None):
-            at = _aware(at)
+            at = bulk.as_time(at)
             known = firsts[domain_id]
             firsts[domain_id] = at if known is None else min(known, at)
     for domain_id, first in firsts.items():
         changes.next_due(domain_id, first)
     changes.apply()
-
-
-def _aware(at: datetime | str) -> datetime:
-    """SQLite gives raw queries text."""
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    return at if at.tzinfo else at.replace(tzinfo=connection.timezone)

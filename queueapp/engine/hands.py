@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -136,11 +135,9 @@ class Hands:
     def settle(self, results: list[Result]) -> None:
         """Hand results to the writer; they leave our hands when they are committed."""
         self._settling.update((each.claimed.id, each.claimed) for each in results)
-        loop = asyncio.get_running_loop()
-        future = self._writer.submit(results)
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._settled, results, done))
+        self._writer.submit(results).add_done_callback(partial(self._settled, results))
 
-    def _settled(self, results: list[Result], done: Future[list[bool]]) -> None:
+    def _settled(self, results: list[Result], done: asyncio.Future[list[bool]]) -> None:
         loop = asyncio.get_running_loop()
         loop.call_soon(self._settled_one.set)
         error = done.exception()

@@ -17,7 +17,6 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ class Journal:
 
     def replied(self, claims: list[tuple[int, int]], outcomes: list[Outcome], at: datetime) -> None:
         """What the receiver answered to the dot."""
-        self._append({"r": claims, "o": [asdict(outcome) for outcome in outcomes], "at": at.isoformat()})
+        self._append({"r": claims, "o": outcomes, "at": at})
         # The segment with the reply is what replay needs from now on, not the one with the dot.
         self._note(claims)
 

@@ -6,15 +6,17 @@ idle system commits a single item at once and a loaded one hundreds together.
 Promises: a caller's future resolves after the commit that holds its item, or with the error
 that kept it out. One bad item does not spoil its batch: the batch is tried again one by one.
 When the database is away nothing is tried one by one; every caller hears of it at once.
+An event loop is woken once a batch, however many of its callers are in it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
@@ -31,12 +33,13 @@ class GroupCommit(Generic[T, R]):
     def __init__(self, name: str, commit: Callable[[list[T]], list[R]], max_batch: int = 500) -> None:
         self._commit = commit
         self._max_batch = max_batch
-        self._items: queue.SimpleQueue[tuple[T, Future[R]] | None] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[tuple[T, asyncio.Future[R]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
         self._thread.start()
 
-    def submit(self, item: T) -> Future[R]:
-        future: Future[R] = Future()
+    def submit(self, item: T) -> asyncio.Future[R]:
+        """On an event loop, to which the future belongs."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._items.put((item, future))
         return future
 
@@ -49,14 +52,16 @@ class GroupCommit(Generic[T, R]):
         is_open = True
         while is_open:
             batch, is_open = self._gather()
+            live = [each for each in batch if not each[1].cancelled()]
             try:
-                self._write(batch)
+                results = self._write([item for item, _ in live]) if live else []
             except Exception as error:
                 # A writer that dies in silence would leave every later caller waiting for ever.
-                self._fail([each for each in batch if not each[1].done()], error)
+                results = _failed(len(live), error)
+            _tell([future for _, future in live], results)
         connections.close_all()
 
-    def _gather(self) -> tuple[list[tuple[T, Future[R]]], bool]:
+    def _gather(self) -> tuple[list[tuple[T, asyncio.Future[R]]], bool]:
         first = self._items.get()
         if first is None:
             return [], False
@@ -71,33 +76,39 @@ class GroupCommit(Generic[T, R]):
             batch.append(item)
         return batch, True
 
-    def _write(self, batch: list[tuple[T, Future[R]]]) -> None:
-        live = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
-        if not live:
-            return
+    def _write(self, items: list[T]) -> list[R | Exception]:
         try:
-            results = self._commit([item for item, _ in live])
+            return list(self._commit(items))
         except (OperationalError, InterfaceError) as error:
             close_old_connections()
-            self._fail(live, error)
+            return _failed(len(items), error)
         except Exception as error:
-            if len(live) == 1:
-                self._fail(live, error)
-            else:
-                self._one_by_one(live)
+            if len(items) == 1:
+                return _failed(1, error)
+            return [result for item in items for result in self._write([item])]
+
+
+def _failed(n: int, error: Exception) -> list[R | Exception]:
+    level = logging.WARNING if isinstance(error, DatabaseError) else logging.ERROR
+    log.log(level, "a commit of %d failed: %s", n, error)
+    return [error] * n
+
+
+def _tell(futures: list[asyncio.Future[R]], results: list[R | Exception]) -> None:
+    """Each caller on its own loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | Exception]]] = {}
+    for future, result in zip(futures, results, strict=True):
+        by_loop.setdefault(future.get_loop(), []).append((future, result))
+    for loop, pairs in by_loop.items():
+        with suppress(RuntimeError):  # a loop that is closed has nobody who waits
+            loop.call_soon_threadsafe(_resolve, pairs)
+
+
+def _resolve(pairs: list[tuple[asyncio.Future[R], R | Exception]]) -> None:
+    for future, result in pairs:
+        if future.cancelled():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            for (_, future), result in zip(live, results, strict=True):
-                future.set_result(result)
-
-    def _one_by_one(self, live: list[tuple[T, Future[R]]]) -> None:
-        for item, future in live:
-            try:
-                future.set_result(self._commit([item])[0])
-            except Exception as error:
-                self._fail([(item, future)], error)
-
-    def _fail(self, live: list[tuple[T, Future[R]]], error: Exception) -> None:
-        level = logging.WARNING if isinstance(error, DatabaseError) else logging.ERROR
-        log.log(level, "a commit of %d failed: %s", len(live), error)
-        for _, future in live:
-            future.set_exception(error)
+            future.set_result(result)

@@ -64,10 +64,10 @@ async def accept_async(submission: Submission) -> Accepted:
         new = await asyncio.to_thread(_prepare, submission)
     try:
         try:
-            return await asyncio.wrap_future(_writer().submit(new))
+            return await _writer().submit(new)
         except IntegrityError:
             # Another process took the same idempotency key first: now its answer is found.
-            return await asyncio.wrap_future(_writer().submit(new))
+            return await _writer().submit(new)
     except DatabaseError as error:
         raise _later(error) from error
 

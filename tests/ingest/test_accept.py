@@ -372,16 +372,19 @@ def test_one_bad_item_does_not_spoil_the_batch() -> None:
             return [None]
         return gate._settle(batch)
 
-    writer: GroupCommit[Any, Any] = GroupCommit("accept", commit)
-    writer.submit("hold")
-    assert started.wait(10)
-    futures = [writer.submit(each) for each in (good[0], bad, *good[1:])]
-    go.set()
-    for future in (futures[0], *futures[2:]):
-        assert future.result(10).deliveries
-    with pytest.raises(DatabaseError):
-        futures[1].result(10)
-    writer.close()
+    async def submit() -> list[Any]:
+        writer: GroupCommit[Any, Any] = GroupCommit("accept", commit)
+        hold = writer.submit("hold")
+        assert await asyncio.to_thread(started.wait, 10)
+        futures = [writer.submit(each) for each in (good[0], bad, *good[1:])]
+        go.set()
+        found = await asyncio.wait_for(asyncio.gather(hold, *futures, return_exceptions=True), 10)
+        await asyncio.to_thread(writer.close)
+        return found[1:]
+
+    first, error, *others = asyncio.run(submit())
+    assert all(each.deliveries for each in (first, *others))
+    assert isinstance(error, DatabaseError)
     assert sorted(Delivery.objects.values_list("recipient", flat=True)) == [
         f"g{n}@example.net" for n in range(3)
     ]
