@@ -61,6 +61,8 @@ class Claimed:
     retry_cap: float
     waits_since: datetime
     """When it could first go: acceptance, or the time that the sender asked for."""
+    site_id: int | None = None
+    """The site that its domain belonged to when it was last looked up."""
 
 
 _COLUMNS = """d.id, d.message_id, d.recipient, d.domain_id, {state}, d.n_attempts, d.priority, d.accepted_at,
@@ -87,6 +89,7 @@ _TAKE = f"""
 class _Domain(NamedTuple):
     id: int
     name: str
+    site_id: int | None
     max_age: timedelta | None
     retry_first: timedelta | None
     retry_cap: timedelta | None
@@ -250,7 +253,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
         pk, message_id, recipient, domain_id, domain.name, state, n_attempts, priority, accepted_at,
         expires_at, bool(is_warned), sender, size, bool(is_8bit), bool(needs_utf8),
         bool(is_bulk) or not sender, (domain.retry_first or current.retry_first).total_seconds(),
-        (domain.retry_cap or current.retry_cap).total_seconds(), since,
+        (domain.retry_cap or current.retry_cap).total_seconds(), since, domain.site_id,
     )  # fmt: skip
 
 

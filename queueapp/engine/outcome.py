@@ -123,8 +123,8 @@ _UPDATE = ManyRows(
     "ambiguous:boolean warned:boolean",
     postgresql=f"""
         UPDATE queueapp_delivery d SET {_SET.format(**{name: f"v.{name}" for name in _NAMES})}
-        FROM {{rows}} WHERE d.id = v.id AND d.state = 'sending' AND d.runner_id = %s
-            AND d.n_attempts = v.claim
+        FROM {{rows}} WHERE d.id = v.id AND d.state = 'sending' AND d.n_attempts = v.claim
+            AND d.runner_id + 0 = %s  -- by id, and not by delivery_sending: that is all the runner ever held
         RETURNING d.id""".replace("is_ambiguous OR", "d.is_ambiguous OR").replace("(is_w", "(d.is_w"),
     sqlite=f"""
         UPDATE queueapp_delivery

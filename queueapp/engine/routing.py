@@ -21,7 +21,8 @@ from typing import TypeVar, cast
 from django.utils import timezone
 
 from queueapp import conf
-from queueapp.models import EgressSource, RecipientDomain, Route, Site
+from queueapp.models import EgressSource, Route, Site
+from queueapp.models.bulk import ManyRows
 from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
 from queueapp.transports.smtp.mx import MxFailed, Resolver
 
@@ -76,20 +77,26 @@ class Router:
         self._plans: dict[str, tuple[float, Plan]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._routes: tuple[float, list[tuple[str, Way]]] = (0.0, [])
+        self._routes_lock = asyncio.Lock()
+        self._sites: dict[str, tuple[float, Site]] = {}
+        self._placed: dict[int, int] = {}
+        self._placing: asyncio.Future[None] | None = None
 
     def known(self, domain: str) -> Plan | None:
         """The plan that is remembered, without waiting."""
         entry = self._plans.get(domain)
         return entry[1] if entry and entry[0] > time.monotonic() else None
 
-    async def plan(self, domain: str, domain_id: int) -> Plan:
-        """Raises NoWay."""
+    async def plan(self, domain: str, domain_id: int, site_id: int | None = None) -> Plan:
+        """`site_id`: where its row says that it belongs. Raises NoWay."""
         lock = self._locks.setdefault(domain, asyncio.Lock())
         async with lock:
             if known := self.known(domain):
                 return known
             try:
-                plan = await self._make(domain, domain_id)
+                plan = await self._make(domain)
+                if plan.site_id != site_id:
+                    await self._place(domain_id, plan.site_id)
             finally:
                 self._locks.pop(domain, None)
             if len(self._plans) > _MAX_PLANS:
@@ -100,6 +107,7 @@ class Router:
     def forget_site(self, site_id: int) -> None:
         """Its back-off changed: plans are made anew."""
         self._plans = {name: entry for name, entry in self._plans.items() if entry[1].site_id != site_id}
+        self._sites = {key: entry for key, entry in self._sites.items() if entry[1].pk != site_id}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IPs of an MX host. Raises NoWay."""
@@ -108,7 +116,7 @@ class Router:
         except MxFailed as error:
             raise NoWay(error.outcome) from None
 
-    async def _make(self, domain: str, domain_id: int) -> Plan:
+    async def _make(self, domain: str) -> Plan:
         way = await self._way(domain)
         if way.kind == "mx":
             try:
@@ -131,7 +139,7 @@ class Router:
             if len(key) > 64:
                 key = "relay:" + hashlib.sha256(key.encode()).hexdigest()[:40]
             endpoints = (Endpoint(way.host, way.port),)
-        site = await self._in_db(lambda: _site(key, name, way.kind, hosts, domain_id))
+        site = await self._site(key, name, way.kind, hosts)
         return Plan(
             site_id=site.pk,
             site_key=key,
@@ -146,13 +154,54 @@ class Router:
         )
 
     async def _way(self, domain: str) -> Way:
-        if self._routes[0] < time.monotonic():
-            rows = await self._in_db(_routes)
-            self._routes = (time.monotonic() + _ROUTES_TTL, rows)
+        async with self._routes_lock:
+            if self._routes[0] < time.monotonic():
+                rows = await self._in_db(_routes)
+                self._routes = (time.monotonic() + _ROUTES_TTL, rows)
         for pattern, way in self._routes[1]:
             if matches(pattern, domain):
                 return way
         return default_way()
+
+    async def _site(self, key: str, name: str, kind: str, hosts: list[tuple[int, str]]) -> Site:
+        known = self._sites.get(key)
+        if known is None or known[0] < time.monotonic():
+            site = await self._in_db(lambda: _site(key, name, kind, hosts))
+            if len(self._sites) > _MAX_PLANS:
+                self._sites.clear()
+            known = self._sites[key] = (time.monotonic() + _PLAN_TTL, site)
+        return known[1]
+
+    async def _place(self, domain_id: int, site_id: int) -> None:
+        """Store which site a domain belongs to; those that come meanwhile share the statement."""
+        self._placed[domain_id] = site_id
+        if self._placing is None:
+            self._placing = asyncio.ensure_future(self._store_places())
+        await asyncio.shield(self._placing)
+
+    async def _store_places(self) -> None:
+        await asyncio.sleep(0)
+        rows = [(domain_id, site_id, timezone.now()) for domain_id, site_id in sorted(self._placed.items())]
+        self._placed.clear()
+        self._placing = None
+        await self._in_db(lambda: _PLACE.run(rows) and None)
+
+
+_PLACE = ManyRows(
+    "domain:bigint site:bigint at:timestamptz",
+    # Locked in the order of ids, as everywhere (counters.py).
+    postgresql="""
+        WITH v AS MATERIALIZED (SELECT * FROM {rows}), locked AS MATERIALIZED (
+            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT domain FROM v)
+            ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE queueapp_recipientdomain d SET site_id = v.site, site_checked_at = v.at
+        FROM v JOIN locked ON locked.id = v.domain WHERE d.id = v.domain AND d.site_id IS DISTINCT FROM v.site
+        """,
+    sqlite="""
+        UPDATE queueapp_recipientdomain SET site_id = ?2, site_checked_at = ?3
+        WHERE id = ?1 AND site_id IS NOT ?2""",
+)
 
 
 def matches(pattern: str, domain: str) -> bool:
@@ -216,12 +265,9 @@ def _routes() -> list[tuple[str, Way]]:
     return found
 
 
-def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]], domain_id: int) -> Site:
+def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]]) -> Site:
     site, _ = Site.objects.get_or_create(
         key=key, defaults={"name": name[:255], "route": kind, "hosts": [list(host) for host in hosts]}
-    )
-    RecipientDomain.objects.filter(pk=domain_id).exclude(site=site).update(
-        site=site, site_checked_at=timezone.now()
     )
     return site
 

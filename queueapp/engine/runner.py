@@ -189,7 +189,7 @@ class QueueRunner:
 
     async def _route(self, domain_id: int, rows: list[Claimed]) -> None:
         try:
-            plan = await self.router.plan(rows[0].domain, domain_id)
+            plan = await self.router.plan(rows[0].domain, domain_id, rows[0].site_id)
         except NoWay as error:
             now = timezone.now()
             self.hands.settle([Result(row, error.outcome, now) for row in rows])

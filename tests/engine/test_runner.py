@@ -583,8 +583,9 @@ def test_an_error_of_our_own_costs_one_mail_and_is_seen(
     is_all_over()
 
 
-def test_it_no_longer_listens_when_it_winds_down(archive: Archive) -> None:
+def test_it_no_longer_listens_when_it_winds_down(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a kick would find a listener who does nothing, and start nobody."""
+    monkeypatch.setattr(engine_runner, "STOP_GRACE", 60.0)
     put("a+slow@x.test")
     heard: list[int] = []
     thread = when(lambda: Delivery.objects.filter(state="sending").exists(), sigterm)
