@@ -11,6 +11,7 @@ and the dashboards are told on commit.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -19,7 +20,8 @@ from queueapp import conf, events, stats
 from queueapp.engine import domains
 from queueapp.engine.counters import Changes
 from queueapp.kick import kick
-from queueapp.models import Attempt, Body, Delivery, Message, State
+from queueapp.models import Message
+from queueapp.models.bulk import NewRows, new_ids
 from queueapp.stats import Tally
 
 
@@ -40,7 +42,8 @@ class NewMessage:
     message: Message
     content: bytes
     deliveries: list[NewDelivery]
-    made: list[Delivery] = field(default_factory=list)
+    made: list[tuple[int, str, str]] = field(default_factory=list)
+    """(id, recipient, state) of its deliveries, once they are stored."""
 
 
 def enqueue(batch: list[NewMessage]) -> None:
@@ -56,58 +59,95 @@ def enqueue(batch: list[NewMessage]) -> None:
         stats.record(tally, timezone.now())
 
 
+_MESSAGES = NewRows(
+    "queueapp_message",
+    "id:bigint accepted_at:timestamptz sender:text sender_domain:text from_header:text subject:text "
+    "message_id:text size:integer n_recipients:integer source:text client:text helo:text protocol:text "
+    "login:text priority:smallint send_at:timestamptz expires_at:timestamptz tags:jsonb "
+    "has_attachment:boolean is_bulk:boolean is_8bit:boolean needs_utf8:boolean",
+)
+_BODIES = NewRows("queueapp_body", "message_id:bigint content:bytea")
+_DELIVERIES = NewRows(
+    "queueapp_delivery",
+    "id:bigint message_id:bigint recipient:text domain_id:bigint state:text priority:smallint "
+    "accepted_at:timestamptz next_attempt_at:timestamptz expires_at:timestamptz n_attempts:integer "
+    "n_reaped:smallint last_attempt_at:timestamptz last_class:text last_enhanced:text last_text:text "
+    "last_host:text is_ambiguous:boolean is_warned:boolean hold_reason:text finished_at:timestamptz",
+)
+_REFUSALS = NewRows(
+    "queueapp_attempt",
+    "delivery_id:bigint at:timestamptz result:text reply_class:text enhanced:text text:text rule:text "
+    "stage:text host:text address:text source:text tls:text is_ambiguous:boolean",
+)
+_STATE, _NEXT = 4, 7
+"""Places in a row of _DELIVERIES."""
+
+
 def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally: Tally) -> None:
     """The rows alone. The caller applies `changes` and records `tally`, once for all that it does
     in its transaction: two rounds of locks in one transaction could deadlock with another's."""
+    for each, pk in zip(batch, new_ids("queueapp_message", len(batch)), strict=True):
+        # A batch that failed is tried again one by one, under new ids: those of the first try are gone.
+        each.message.pk, each.message._state.adding = pk, False
+    _MESSAGES.add([_message(each.message) for each in batch])
+    _BODIES.add([(each.message.pk, each.content) for each in batch])
+    pks = iter(new_ids("queueapp_delivery", sum(len(each.deliveries) for each in batch)))
+    rows, refusals = [], []
     for each in batch:
-        # A batch that failed is tried again one by one: ids of the first try may be others' by now.
-        each.message.pk, each.message._state.adding = None, True
-    Message.objects.bulk_create([each.message for each in batch])
-    Body.objects.bulk_create([Body(message_id=each.message.pk, content=each.content) for each in batch])
-    for each in batch:
-        each.made = [_delivery(each.message, new, ids[new.domain]) for new in each.deliveries]
-    rows = [delivery for each in batch for delivery in each.made]
-    Delivery.objects.bulk_create(rows, batch_size=2000)
-    Attempt.objects.bulk_create([_refused(row) for row in rows if row.state == State.BOUNCED])
-    for row in rows:
-        changes.add(row.domain_id, row.state)
-        tally[row.domain_id, "accepted"] += 1
-        if row.state == State.BOUNCED:
-            tally[row.domain_id, "bounced"] += 1
-        elif row.state == State.QUEUED and row.next_attempt_at:
-            changes.waits_until(row.domain_id, row.next_attempt_at)
-    if any(row.state == State.QUEUED for row in rows):
-        kick()
+        made = [_delivery(next(pks), each.message, new, ids[new.domain]) for new in each.deliveries]
+        each.made = [(row[0], row[2], row[_STATE]) for row in made]
+        refusals += [
+            _refused(row[0], each.message, new.refusal)
+            for row, new in zip(made, each.deliveries, strict=True)
+            if new.refusal
+        ]
+        rows += made
+    _DELIVERIES.add(rows)
+    _REFUSALS.add(refusals)
+    _count(rows, changes, tally)
     events.publish("deliveries", accepted=len(rows))
 
 
-def _delivery(message: Message, new: NewDelivery, domain_id: int) -> Delivery:
-    current = conf.current()
-    start = max(message.send_at or message.accepted_at, message.accepted_at)
-    delivery = Delivery(
-        message_id=message.pk,
-        recipient=new.recipient,
-        domain_id=domain_id,
-        priority=message.priority,
-        accepted_at=message.accepted_at,
-        next_attempt_at=start,
-        expires_at=message.expires_at or start + current.max_age,
-        hold_reason=new.hold_reason,
-        state=State.HELD if new.hold_reason else State.QUEUED,
-    )
+def _count(rows: list[tuple[Any, ...]], changes: Changes, tally: Tally) -> None:
+    is_due = False
+    for row in rows:
+        domain_id, state, at = row[3], row[_STATE], row[_NEXT]
+        changes.add(domain_id, state)
+        tally[domain_id, "accepted"] += 1
+        if state == "bounced":
+            tally[domain_id, "bounced"] += 1
+        elif state == "queued":
+            changes.waits_until(domain_id, at)
+            is_due = True
+    if is_due:
+        kick()
+
+
+def _message(each: Message) -> tuple[Any, ...]:
+    return (
+        each.pk, each.accepted_at, each.sender, each.sender_domain, each.from_header, each.subject,
+        each.message_id, each.size, each.n_recipients, each.source, each.client, each.helo, each.protocol,
+        each.login, each.priority, each.send_at, each.expires_at, each.tags, each.has_attachment,
+        each.is_bulk, each.is_8bit, each.needs_utf8,
+    )  # fmt: skip
+
+
+def _delivery(pk: int, message: Message, new: NewDelivery, domain_id: int) -> tuple[Any, ...]:
+    at = message.accepted_at
+    start = max(message.send_at or at, at)
+    expires_at = message.expires_at or start + conf.current().max_age
     if new.refusal:
-        delivery.state = State.BOUNCED
-        delivery.last_class, delivery.last_text = new.refusal
-        delivery.last_attempt_at = delivery.finished_at = message.accepted_at
-        delivery.next_attempt_at = None
-    return delivery
+        state, first, last, done = "bounced", None, new.refusal, at
+    else:
+        state, first, last, done = "held" if new.hold_reason else "queued", start, ("", ""), None
+    return (
+        pk, message.pk, new.recipient, domain_id, state, message.priority, at, first, expires_at, 0, 0, done,
+        last[0], "", last[1], "", False, False, new.hold_reason, done,
+    )  # fmt: skip
 
 
-def _refused(delivery: Delivery) -> Attempt:
-    return Attempt(
-        delivery_id=delivery.pk,
-        at=delivery.accepted_at,
-        result="bounced",
-        reply_class=delivery.last_class,
-        text=delivery.last_text,
-    )
+def _refused(pk: int, message: Message, refusal: tuple[str, str]) -> tuple[Any, ...]:
+    reply_class, text = refusal
+    return (
+        pk, message.accepted_at, "bounced", reply_class, "", text, "", "", "", "", "", "", False,
+    )  # fmt: skip

@@ -254,8 +254,7 @@ def _suppress(fresh: list[_Prepared]) -> None:
 
 
 def _answer(each: _Prepared) -> Accepted:
-    made = [(row.pk, row.recipient, str(row.state)) for row in each.new.made]
-    return Accepted(each.new.message.pk, made)
+    return Accepted(each.new.message.pk, each.new.made)
 
 
 def _later(error: DatabaseError) -> TryLater:

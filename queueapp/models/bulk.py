@@ -9,6 +9,7 @@ use this; all else goes through the ORM.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import Any
 
 import psycopg
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 Row = Sequence[Any]
 
@@ -67,9 +69,10 @@ class NewRows:
             if connection.vendor != "postgresql":
                 cursor.executemany(self._insert, _stored(rows, self.types))
                 return
-            with cursor.copy(self._copy) as copy:
+            # Django wraps the errors of execute, and knows nothing of copy.
+            with connection.wrap_database_errors, cursor.copy(self._copy) as copy:
                 copy.set_types(self.types)
-                for row in rows:
+                for row in _with_json(rows, self.types, Jsonb):
                     copy.write_row(row)
 
 
@@ -124,7 +127,8 @@ def id_list(ids: Sequence[int]) -> str:
 
 
 def _stored(rows: Sequence[Row], types: Sequence[str]) -> Sequence[Row]:
-    """As SQLite wants times in a raw statement."""
+    """As SQLite wants times and JSON in a raw statement."""
+    rows = _with_json(rows, types, json.dumps)
     places = [place for place, kind in enumerate(types) if kind == "timestamptz"]
     if not places:
         return rows
@@ -137,6 +141,13 @@ def _stored(rows: Sequence[Row], types: Sequence[str]) -> Sequence[Row]:
                 values[place] = adapt(values[place])
         done.append(values)
     return done
+
+
+def _with_json(rows: Sequence[Row], types: Sequence[str], wrap: Callable[[Any], Any]) -> Sequence[Row]:
+    if "jsonb" not in types:
+        return rows
+    place = types.index("jsonb")
+    return [(*row[:place], wrap(row[place]), *row[place + 1 :]) for row in rows]
 
 
 # PostgreSQL's text form of arrays ("Array Input and Output Syntax"): built here since psycopg's own,

@@ -383,7 +383,10 @@ class OneMailEach:
 # ── Stops ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_sigterm_gives_back_what_was_not_tried_and_ends_soon(archive: Archive) -> None:
+def test_sigterm_gives_back_what_was_not_tried_and_ends_soon(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_runner, "STOP_GRACE", 60.0)
     for n in range(60):
         put(f"slow{n}+slow@d{n % 2}.test", name=str(n))
     started = time.monotonic()
@@ -391,7 +394,7 @@ def test_sigterm_gives_back_what_was_not_tried_and_ends_soon(archive: Archive) -
     runner = run_once()
     took = time.monotonic() - started
     thread.join(5)
-    assert took < 10
+    assert took < 30  # to deliver all would take over 60
     assert not runner.has_more
     found = list(states().values())
     assert found.count("queued") > 40

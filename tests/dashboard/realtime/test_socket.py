@@ -244,8 +244,11 @@ def test_it_keeps_only_the_newest_for_a_slow_reader(address: str, monkeypatch: p
             deadline = time.monotonic() + 20
             while told["n"] < first["n"] + 40 and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-            numbers = [(await hear(live))["n"] for _ in range(8)]
-            # A queue would give each number; here a gap stands for all that nobody will miss.
-            assert max(later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)) > 20
+            # A queue would give each number; here, behind what the kernel's buffers hold, a gap stands for
+            # all that nobody will miss.
+            numbers = [first["n"]]
+            while len(numbers) < 40 and numbers[-1] - numbers[-2:][0] < 10:
+                numbers.append((await hear(live))["n"])
+            assert len(numbers) < 40, numbers
 
     asyncio.run(main())
