@@ -1,22 +1,99 @@
-"""`make bench`: runs every benchmark of this folder, a module `bench_….py` with a `main()` each."""
+"""`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
+
+A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
+that it started.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
+import signal
+import sys
 from pathlib import Path
+from typing import Any
+
+from bench import report, rounds
+from bench.options import ALL_PEERS, Options, peers_named
+from bench.scratch import NoDisk, place
 
 
-def main() -> int:
-    names = [each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    benchmarks = [name for name in names if name.startswith("bench_")]
-    for name in benchmarks:
-        print(f"── {name.removeprefix('bench_')}", flush=True)
-        importlib.import_module(f"bench.{name}").main()
-    if not benchmarks:
-        print("There is nothing to measure yet: bench/README.md says what comes first.")
-    return 0
+def names() -> list[str]:
+    found = (each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return [name.removeprefix("bench_") for name in found if name.startswith("bench_")]
+
+
+def parse(arguments: list[str]) -> tuple[list[str], Options]:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one of: " + ", ".join(names()))
+    parser.add_argument("--runs", type=int, default=5, help="how often each system runs (default 5)")
+    parser.add_argument("--scale", type=float, default=1.0, help="0.1 takes a tenth of the mails")
+    parser.add_argument("--db", choices=("sqlite", "postgres", "both"), default="both", help="ours on which")
+    parser.add_argument("--peers", default=",".join(ALL_PEERS), help="by commas, or none")
+    parser.add_argument(
+        "--full", action="store_true", help="the sizes that take long, such as a million rows"
+    )
+    chosen = parser.parse_args(arguments)
+    for name in chosen.names:
+        if name not in names():
+            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(names())}")
+    if chosen.runs < 1 or chosen.scale <= 0:
+        parser.error(f"--runs {chosen.runs} and --scale {chosen.scale} must be above 0")
+    try:
+        peers = peers_named(chosen.peers)
+    except ValueError as error:
+        parser.error(str(error))
+    return chosen.names or names(), Options(chosen.runs, chosen.scale, chosen.db, peers, chosen.full)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def run(name: str, options: Options) -> bool:
+    """One benchmark, told and written. False where no run of ours came through."""
+    module: Any = importlib.import_module(f"bench.bench_{name}")
+    say(f"── {name}: {module.TITLE}")
+    if hasattr(module, "main"):
+        module.main()
+        return True
+    outcomes = []
+    for case in module.cases(options):
+        say(f"   {case.title}")
+        contenders = options.contenders(with_peers=getattr(module, "HAS_PEERS", True))
+        contenders = [each for each in contenders if getattr(module, "takes", lambda _: True)(each)]
+        outcome = rounds.play(case, rounds.usable(contenders, say), options.runs, say)
+        outcomes.append(outcome)
+        for line in report.table(outcome):
+            say(line)
+    for line in getattr(module, "conclusions", lambda _: [])(outcomes):
+        say(f"   {line}")
+    path = report.write(name, outcomes, vars(options))
+    say(f"   written to {path.relative_to(report.ROOT)}")
+    return all(
+        not sample.error
+        for outcome in outcomes
+        for label, samples in outcome.samples.items()
+        for sample in samples
+        if label.startswith(report.OURS)
+    )
+
+
+def main(arguments: list[str]) -> int:
+    chosen, options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+    try:
+        place()
+        results = [run(name, options) for name in chosen]
+    except NoDisk as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing is left running", file=sys.stderr)
+        return 130
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

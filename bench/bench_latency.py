@@ -49,6 +49,9 @@ def measure(system: System, send: Callable[[System, str], None]) -> list[float]:
     return took
 
 
+TITLE = "a single mail on an idle system"
+
+
 def main() -> None:
     result = {}
     with System() as system:

@@ -1,0 +1,52 @@
+"""What the person who starts a benchmark may choose, and the systems that they can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.systems.base import Contender
+from bench.systems.mailweir import OnPostgres, OnSqlite
+from bench.systems.postfix import Postfix, PostfixAtBest
+
+OURS: dict[str, list[type[Contender]]] = {
+    "sqlite": [OnSqlite],
+    "postgres": [OnPostgres],
+    "both": [OnSqlite, OnPostgres],
+}
+PEERS: dict[str, list[type[Contender]]] = {
+    "postfix": [Postfix, PostfixAtBest],
+    "postfix-shipped": [Postfix],
+    "postfix-best": [PostfixAtBest],
+}
+ALL_PEERS = ("postfix",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`scale` shrinks the number of mails; `is_full` asks for the sizes that take an hour."""
+
+    runs: int = 5
+    scale: float = 1.0
+    database: str = "both"
+    peers: tuple[str, ...] = ALL_PEERS
+    is_full: bool = False
+
+    def scaled(self, n: int, least: int = 100) -> int:
+        return max(least, round(n * self.scale))
+
+    def contenders(self, *, with_peers: bool = True) -> list[type[Contender]]:
+        chosen = list(OURS[self.database])
+        for name in self.peers if with_peers else ():
+            chosen += [each for each in PEERS[name] if each not in chosen]
+        return chosen
+
+
+def peers_named(text: str) -> tuple[str, ...]:
+    """ "postfix,exim" to names; "none" is none. Raises ValueError that names the wrong one."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names == ("none",):
+        return ()
+    for name in names:
+        if name not in PEERS:
+            raise ValueError(f"there is no peer {name!r}: choose from {', '.join(PEERS)}, or none")
+    return names

@@ -1,0 +1,120 @@
+"""Ours: a whole `manage.py up`, on SQLite or on a PostgreSQL of its own that waits for the disk.
+
+PostgreSQL's processes count as ours, as does Valkey. The sessions are shared out to two runners.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from bench.mails import Mails
+from bench.systems.base import USUAL, Contender, Failed, Wishes, run_module
+from tests.postgres import PostgresMissing, PostgresServer, find_binaries
+from tests.system import System, SystemFailed
+
+WORKERS = 2
+
+
+class Mailweir(Contender):
+    database = "sqlite"
+
+    def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
+        super().__init__(folder, sink, wishes)
+        self.system: System | None = None
+        self._url = ""
+
+    def start(self, *, delivering: bool) -> None:
+        if self.system is None:
+            self.system = System(home=self._home(), database_url=self._database_url())
+        elif self.system.process is not None:
+            self.system.stop(within=60)
+        self.system.env |= self._settings(delivering)
+        try:
+            self.system.start()
+        except SystemFailed as error:
+            raise Failed(str(error)) from None
+
+    def _home(self) -> Path:
+        home = self.folder / "h"
+        home.mkdir(mode=0o700, exist_ok=True)
+        return home
+
+    def _database_url(self) -> str:
+        return ""
+
+    def _settings(self, delivering: bool) -> dict[str, str]:
+        host, port = self.sink
+        return {
+            "MAILWEIR_ROUTE": f"smtp://{host}:{port}?tls=none",
+            "MAILWEIR_SITE_SESSIONS": str(max(1, self.wishes.sessions // WORKERS)),
+            "MAILWEIR_HOSTNAME": "ours.bench.test",
+            **self.wishes.settings,
+            "MAILWEIR_WORKERS": str(WORKERS if delivering else 0),
+        }
+
+    def load(self, mails: Mails) -> None:
+        self.fill(*mails.arguments())
+
+    def fill(self, *arguments: str, module: str = "bench.fill") -> str:
+        """Run a loader that uses our code, with this system's settings; returns what it printed."""
+        assert self.system is not None
+        return run_module(module, *arguments, env=self.system.env)
+
+    @property
+    def smtp_address(self) -> tuple[str, int]:
+        assert self.system is not None
+        return self.system.smtp_address
+
+    @property
+    def http(self) -> str:
+        assert self.system is not None
+        return self.system.http
+
+    def roots(self) -> list[int]:
+        return [self.system.pid] if self.system and self.system.process else []
+
+    def close(self) -> None:
+        if self.system is not None:
+            with contextlib.suppress(SystemFailed):
+                if self.system.process is not None and self.system.process.poll() is None:
+                    self.system.stop()
+            self.system.close()
+
+    def sign_of_trouble(self) -> str:
+        return self.system.log(3000) if self.system else ""
+
+
+class OnSqlite(Mailweir):
+    label = "mailweir sqlite"
+
+
+class OnPostgres(Mailweir):
+    label = "mailweir postgres"
+    database = "postgres"
+
+    def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
+        super().__init__(folder, sink, wishes)
+        self.server: PostgresServer | None = None
+
+    @classmethod
+    def why_missing(cls) -> str:
+        try:
+            find_binaries()
+        except PostgresMissing as error:
+            return str(error)
+        return ""
+
+    def _database_url(self) -> str:
+        self.server = PostgresServer(durable=True)
+        self.server.start()
+        return self.server.create_database()
+
+    def roots(self) -> list[int]:
+        server = [self.server.process.pid] if self.server and self.server.process else []
+        return super().roots() + server
+
+    def close(self) -> None:
+        super().close()
+        if self.server is not None:
+            self.server.stop()
