@@ -55,14 +55,10 @@ def run(name: str, options: Options) -> bool:
     """One benchmark, told and written. False where no run of ours came through."""
     module: Any = importlib.import_module(f"bench.bench_{name}")
     say(f"── {name}: {module.TITLE}")
-    if hasattr(module, "main"):
-        module.main()
-        return True
     outcomes = []
     for case in module.cases(options):
         say(f"   {case.title}")
-        contenders = options.contenders(with_peers=getattr(module, "HAS_PEERS", True))
-        contenders = [each for each in contenders if getattr(module, "takes", lambda _: True)(each)]
+        contenders = [each for each in options.contenders() if case.takes(each)]
         outcome = rounds.play(case, rounds.usable(contenders, say), options.runs, say)
         outcomes.append(outcome)
         for line in report.table(outcome):

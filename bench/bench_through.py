@@ -8,7 +8,7 @@ from bench.rounds import Case, Sample
 from bench.scratch import scratch
 from bench.sink import Sink
 from bench.source import Source
-from bench.systems.base import Contender
+from bench.systems.base import Contender, by_smtp
 from bench.usage import Meter
 
 TITLE = "SMTP in to SMTP out"
@@ -22,11 +22,7 @@ def cases(options: Options) -> list[Case]:
 
 def _case(n: int, clients: int) -> Case:
     title = f"{n:,} mails of 5 KB from {clients} clients, a connection for each mail, 20 sessions out"
-    return Case(f"through-{clients}", title, lambda contender: through(contender, n, clients))
-
-
-def takes(contender: type[Contender]) -> bool:
-    return contender.takes_smtp
+    return Case(f"{clients} clients", title, lambda contender: through(contender, n, clients), takes=by_smtp)
 
 
 def through(contender: type[Contender], n: int, clients: int) -> Sample:

@@ -6,6 +6,8 @@ mail at the sink to the last, so nobody's start counts; processor time is counte
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.mails import Mails
 from bench.rounds import Sample
 from bench.scratch import scratch
@@ -14,8 +16,15 @@ from bench.systems.base import USUAL, Contender, Failed, Wishes
 from bench.usage import Meter
 
 
-def drain(contender: type[Contender], mails: Mails, wishes: Wishes = USUAL) -> Sample:
-    with scratch() as folder, Sink() as sink, contender(folder, sink.address, wishes) as system:
+def drain(
+    contender: type[Contender],
+    mails: Mails,
+    wishes: Wishes = USUAL,
+    make_sink: Callable[[], Sink] = Sink,
+    tries: int = 1,
+) -> Sample:
+    """`tries`: how often the sink must have seen each mail."""
+    with scratch() as folder, make_sink() as sink, contender(folder, sink.address, wishes) as system:
         system.start(delivering=False)
         system.load(mails)
         if sink.count:
@@ -24,7 +33,7 @@ def drain(contender: type[Contender], mails: Mails, wishes: Wishes = USUAL) -> S
         with Meter(system.roots) as meter:
             sink.wait_for_first()
             meter.start_counting()
-            return collect(system, sink, meter, mails.n)
+            return collect(system, sink, meter, mails.n * tries)
 
 
 def collect(system: Contender, sink: Sink, meter: Meter, n: int) -> Sample:

@@ -34,9 +34,9 @@ class Options:
     def scaled(self, n: int, least: int = 100) -> int:
         return max(least, round(n * self.scale))
 
-    def contenders(self, *, with_peers: bool = True) -> list[type[Contender]]:
+    def contenders(self) -> list[type[Contender]]:
         chosen = list(OURS[self.database])
-        for name in self.peers if with_peers else ():
+        for name in self.peers:
             chosen += [each for each in PEERS[name] if each not in chosen]
         return chosen
 

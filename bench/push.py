@@ -1,7 +1,8 @@
-"""Loads a system over SMTP: `python -m bench.push HOST PORT CONNECTIONS N DOMAINS SIZE PREFIX`.
+"""Loads a system over SMTP: `python -m bench.push HOST PORT CONNECTIONS RATE N DOMAINS SIZE PREFIX`.
 
 A process of its own, so that its processor time is nobody else's. Envelope in one group, then the
-content, on kept connections. Ends with 1 at the first refusal.
+content, on kept connections; RATE mails a second, or 0 for as fast as they are taken. Ends with 1 at
+the first refusal.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ class Refused(RuntimeError):
 
 
 class Pusher(asyncio.Protocol):
-    """One connection that sends the mails of `numbers`."""
+    """One connection that sends the mails of `numbers`, one each `pause` seconds at most."""
 
-    def __init__(self, mails: Mails, numbers: Iterator[int]) -> None:
-        self.mails, self.numbers = mails, numbers
+    def __init__(self, mails: Mails, numbers: Iterator[int], pause: float = 0.0) -> None:
+        self.mails, self.numbers, self.pause = mails, numbers, pause
+        self._loop = asyncio.get_running_loop()
+        self._next_at = self._loop.time()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.content = b""
         self._held = b""
@@ -57,6 +60,14 @@ class Pusher(asyncio.Protocol):
         self._say(b"EHLO load.bench.test\r\n", 1, self._mail)
 
     def _mail(self) -> None:
+        if self._next_at > self._loop.time():
+            self._wanted = 1  # nothing is asked until then
+            self._loop.call_at(self._next_at, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        self._next_at += self.pause
         number = next(self.numbers, None)
         if number is None:
             return self._say(b"QUIT\r\n", 1, self._end)
@@ -73,12 +84,13 @@ class Pusher(asyncio.Protocol):
         self.transport.close()
 
 
-async def push(host: str, port: int, n_connections: int, mails: Mails) -> None:
+async def push(host: str, port: int, n_connections: int, rate: float, mails: Mails) -> None:
     """Returns when all are accepted; raises Refused or OSError."""
     loop = asyncio.get_running_loop()
+    pause = n_connections / rate if rate else 0.0
     opened = [
         await loop.create_connection(
-            lambda part=part: Pusher(mails, mails.share(part, n_connections)),  # type: ignore[misc]
+            lambda part=part: Pusher(mails, mails.share(part, n_connections), pause),  # type: ignore[misc]
             host,
             port,
         )
@@ -88,9 +100,9 @@ async def push(host: str, port: int, n_connections: int, mails: Mails) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    host, port, n_connections, *rest = arguments
+    host, port, n_connections, rate, *rest = arguments
     try:
-        uvloop.run(push(host, int(port), int(n_connections), Mails.from_arguments(rest)))
+        uvloop.run(push(host, int(port), int(n_connections), float(rate), Mails.from_arguments(rest)))
     except (Refused, OSError) as error:
         print(f"{host}:{port} did not take the mails: {error}", file=sys.stderr)
         return 1

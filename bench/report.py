@@ -124,6 +124,21 @@ def _more(outcome: Outcome) -> list[str]:
     return lines
 
 
+def proportions(outcomes: list[Outcome]) -> list[str]:
+    """How the time of one thing changes from the first case to each later one; 1 is in proportion."""
+    lines = []
+    for later in outcomes[1:]:
+        for label, samples in later.samples.items():
+            rate, first = (
+                medians(samples).get("rate"),
+                medians(outcomes[0].samples.get(label, [])).get("rate"),
+            )
+            if rate and first:
+                names = f"{outcomes[0].case.name} to {later.case.name}"
+                lines.append(f"{label}: time for each, from {names}: × {first / rate:.2f}")
+    return lines
+
+
 def _shown(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 

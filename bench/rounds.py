@@ -53,6 +53,7 @@ class Case:
     measure: Measure
     unit: str = "mails/s"
     is_higher_better: bool = True
+    takes: Callable[[type[Contender]], bool] = lambda contender: True
 
 
 @dataclass

@@ -11,7 +11,9 @@ import contextlib
 import fcntl
 import os
 import re
+import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -22,7 +24,10 @@ from tests.processes import die_with_parent, stop
 
 _TICK = 0.005
 _PIPE_SIZE = 1 << 20
+_TAIL = 200  # bytes, more than a line
+ROOT = Path(__file__).resolve().parent.parent
 _COUNT = re.compile(rb"mesg=(\d+)\r")
+_SEEN = re.compile(rb"seen (\S+) ([\d.]+)\n")
 
 
 class Stalled(RuntimeError):
@@ -30,8 +35,6 @@ class Stalled(RuntimeError):
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -64,12 +67,9 @@ class Sink:
 
     def __enter__(self) -> Sink:
         self.port = free_port()
-        program = programs.find("smtp-sink")
-        if program is None:
-            raise Stalled(programs.why_missing("smtp-sink"))
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
         self.process = subprocess.Popen(
-            [program, *user, "-c", "-m", "2000", f"inet:127.0.0.1:{self.port}", "1000"],
+            self._command(),
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -88,9 +88,14 @@ class Sink:
         stop(self.process, timeout=5)
         self._thread.join(5)
 
-    def _await_port(self) -> None:
-        import socket
+    def _command(self) -> list[str]:
+        program = programs.find("smtp-sink")
+        if program is None:
+            raise Stalled(programs.why_missing("smtp-sink"))
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        return [program, *user, "-c", "-m", "2000", f"inet:127.0.0.1:{self.port}", "1000"]
 
+    def _await_port(self) -> None:
         end = time.monotonic() + 10
         while True:
             try:
@@ -99,17 +104,22 @@ class Sink:
             except OSError:
                 if time.monotonic() > end or self.process.poll() is not None:
                     stop(self.process)
-                    raise Stalled(f"smtp-sink does not listen on port {self.port}") from None
+                    raise Stalled(f"the sink does not listen on port {self.port}") from None
                 time.sleep(0.02)
 
     def _read(self, fd: int) -> None:
         held = b""
         while chunk := os.read(fd, _PIPE_SIZE):
             now = time.monotonic()
-            held = (held + chunk)[-4096:] if len(chunk) < 4096 else chunk[-4096:]
-            if found := _COUNT.findall(held):
-                self._saw(int(found[-1]), now)
+            held += chunk
+            self._look(held, now)
+            held = held[-_TAIL:]
             time.sleep(_TICK)
+
+    def _look(self, printed: bytes, now: float) -> None:
+        """What the sink printed since the last look, and the end of what it had printed before."""
+        if found := _COUNT.findall(printed):
+            self._saw(int(found[-1]), now)
 
     def _saw(self, count: int, now: float) -> None:
         if count > self.count:
@@ -138,6 +148,32 @@ class Sink:
         used = cpu_seconds([self.process.pid]) - self._cpu_at_first
         self.busy = used / self.seconds if self.seconds > 0 else 0.0
         time.sleep(settle)
+
+
+class SlowSink(Sink):
+    """bench/slow_sink.py with its options; `seen` is when a watched recipient's mail had come."""
+
+    def __init__(self, *options: str) -> None:
+        super().__init__()
+        self.options = options
+        self.seen: dict[str, float] = {}
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "bench.slow_sink", "--port", str(self.port), *self.options]
+
+    def _look(self, printed: bytes, now: float) -> None:
+        super()._look(printed, now)
+        for recipient, at in _SEEN.findall(printed):
+            self.seen.setdefault(recipient.decode(), float(at))
+
+    def wait_for_recipient(self, recipient: str, within: float = 60) -> float:
+        """When its mail had come, by the monotonic clock. Raises Stalled."""
+        end = time.monotonic() + within
+        while recipient not in self.seen:
+            if time.monotonic() > end:
+                raise Stalled(f"the mail to {recipient} did not come within {within:.0f} s")
+            time.sleep(0.005)
+        return self.seen[recipient]
 
 
 def programs_folder() -> Path:

@@ -43,12 +43,23 @@ class Wishes:
 USUAL = Wishes()
 
 
+def ours(contender: type[Contender]) -> bool:
+    """For cases that no peer has."""
+    return contender.is_ours
+
+
+def by_smtp(contender: type[Contender]) -> bool:
+    """For cases that submit over SMTP."""
+    return contender.takes_smtp
+
+
 class Failed(RuntimeError):
     """The system did not do what was asked; holds what it said."""
 
 
 class Contender(ABC):
     label = ""  # as shown, and as a key in the results
+    is_ours = False
     takes_smtp = True
 
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
@@ -94,7 +105,7 @@ class Contender(ABC):
 def push(address: tuple[str, int], mails: Mails, connections: int = 20, timeout: float = 1800) -> None:
     """Send the mails by SMTP from a process of its own. Raises Failed."""
     run_module(
-        "bench.push", address[0], str(address[1]), str(connections), *mails.arguments(), timeout=timeout
+        "bench.push", address[0], str(address[1]), str(connections), "0", *mails.arguments(), timeout=timeout
     )
 
 

@@ -17,6 +17,7 @@ WORKERS = 2
 
 
 class Mailweir(Contender):
+    is_ours = True
     database = "sqlite"
 
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
