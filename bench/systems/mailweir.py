@@ -23,7 +23,7 @@ class Mailweir(Contender):
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
         super().__init__(folder, sink, wishes)
         self.system: System | None = None
-        self._url = ""
+        self._key = ""
 
     def start(self, *, delivering: bool) -> None:
         if self.system is None:
@@ -71,6 +71,15 @@ class Mailweir(Contender):
     def http(self) -> str:
         assert self.system is not None
         return self.system.http
+
+    @property
+    def key(self) -> str:
+        """An API key that may submit; made at first use."""
+        if not self._key:
+            assert self.system is not None
+            said = self.system.manage("apikey", "create", "bench", "--scope", "submit").stdout
+            self._key = said.strip().splitlines()[-1].split()[-1]
+        return self._key
 
     def roots(self) -> list[int]:
         return [self.system.pid] if self.system and self.system.process else []
