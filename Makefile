@@ -30,7 +30,7 @@ lint:
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .ci/lint
 
 bench:
-	$(PREPARE) test
+	$(PREPARE) bench
 	$(RUN) -m bench
 
 lock:

@@ -3,6 +3,7 @@
     python3 .ci/prepare.py run      what `make run` needs
     python3 .ci/prepare.py lint     and the development packages
     python3 .ci/prepare.py test     and the programs that the tests talk to
+    python3 .ci/prepare.py bench    and the packages that the benchmarks compare with
 
 Each step leaves a stamp with the digest of what it was made from, so it runs only when that
 changed: a second call takes a moment and no network. Packages are installed by version and hash
@@ -171,17 +172,19 @@ def prepare(target):
         install_frontend(with_dev=False)
         return
     install("requirements-dev.lock")
-    if target == "test":
+    if target in ("test", "bench"):
         install_frontend(with_dev=True)
         import debian  # this folder is first on sys.path
 
         debian.install_test_tools(say)
+    if target == "bench":
+        install("requirements-bench.lock")
 
 
 def main():
     target = sys.argv[1] if len(sys.argv) == 2 else ""
-    if target not in ("run", "lint", "test"):
-        sys.stderr.write("usage: prepare.py run|lint|test\n")
+    if target not in ("run", "lint", "test", "bench"):
+        sys.stderr.write("usage: prepare.py run|lint|test|bench\n")
         return 2
     here = os.open(os.path.dirname(os.path.abspath(__file__)), os.O_RDONLY)
     try:

@@ -28,7 +28,8 @@ def _case(n: int, clients: int) -> Case:
 def through(contender: type[Contender], n: int, clients: int) -> Sample:
     with scratch() as folder, Sink() as sink, contender(folder, sink.address) as system:
         system.start(delivering=True)
-        with Meter(system.roots) as meter, Source(system.smtp_address, n, clients) as source:
+        source = Source(system.smtp_address, n, clients, reconnect=contender.clients_reconnect)
+        with Meter(system.roots) as meter, source:
             meter.start_counting()
             source.start()
             sample = collect(system, sink, meter, source.n)

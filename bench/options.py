@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.systems.base import Contender
+from bench.systems.django_mailers import Mailer, MailerOnPostgres, PostOffice, PostOfficeOnPostgres
+from bench.systems.exim import Exim
 from bench.systems.mailweir import OnPostgres, OnSqlite
 from bench.systems.postfix import Postfix, PostfixAtBest
 
@@ -17,8 +19,11 @@ PEERS: dict[str, list[type[Contender]]] = {
     "postfix": [Postfix, PostfixAtBest],
     "postfix-shipped": [Postfix],
     "postfix-best": [PostfixAtBest],
+    "exim": [Exim],
+    "post_office": [PostOffice, PostOfficeOnPostgres],
+    "django-mailer": [Mailer, MailerOnPostgres],
 }
-ALL_PEERS = ("postfix",)
+ALL_PEERS = ("postfix", "exim", "post_office", "django-mailer")
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,13 @@ class Options:
         return max(least, round(n * self.scale))
 
     def contenders(self) -> list[type[Contender]]:
+        """Ours first; of a peer that uses a database, on those that ours use."""
+        others = {"sqlite": "postgres", "postgres": "sqlite"}.get(self.database, "no other")
         chosen = list(OURS[self.database])
         for name in self.peers:
-            chosen += [each for each in PEERS[name] if each not in chosen]
+            chosen += [
+                each for each in PEERS[name] if each not in chosen and not each.label.endswith(f" {others}")
+            ]
         return chosen
 
 

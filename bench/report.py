@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.rounds import Outcome, Sample
+from bench.rounds import Outcome, Sample, first_and_last
 from bench.systems.base import ROOT
 
 RESULTS = ROOT / "bench" / "results"
 OURS = "mailweir"
+_DATABASES = ("sqlite", "postgres")
 _HEAD = (
     "system",
     "median",
@@ -57,14 +58,18 @@ def _most(values: Iterable[float | None]) -> float | None:
 
 
 def ratios(outcome: Outcome) -> list[tuple[str, str, float]]:
-    """(ours, the peer, ours divided by the peer's) of the medians."""
+    """(ours, the peer, ours divided by the peer's) of the medians; a peer with a database by its own kind."""
     rates = {label: medians(samples).get("rate") for label, samples in outcome.samples.items()}
     return [
         (ours, peer, mine / theirs)
         for ours, mine in rates.items()
         for peer, theirs in rates.items()
-        if ours.startswith(OURS) and not peer.startswith(OURS) and mine and theirs
+        if ours.startswith(OURS) and not peer.startswith(OURS) and mine and theirs and _comparable(ours, peer)
     ]
+
+
+def _comparable(ours: str, peer: str) -> bool:
+    return peer.rpartition(" ")[2] not in _DATABASES or peer.rpartition(" ")[2] == ours.rpartition(" ")[2]
 
 
 def table(outcome: Outcome) -> list[str]:
@@ -115,7 +120,7 @@ def _more(outcome: Outcome) -> list[str]:
     for ours, peer, ratio in ratios(outcome):
         lines.append(f"   {ours} / {peer}: {ratio:.2f}")
     for label, samples in outcome.samples.items():
-        lines += [f"   FAILED {label}: {sample.error}" for sample in samples if sample.error]
+        lines += [f"   FAILED {label}: {first_and_last(sample.error)}" for sample in samples if sample.error]
         busy = medians(samples).get("sink_busy")
         if busy and busy > 0.9:
             lines.append(

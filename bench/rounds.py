@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.scratch import scratch
 from bench.sink import Stalled
 from bench.systems.base import Contender, Failed
 
@@ -71,10 +70,16 @@ def play(case: Case, contenders: list[type[Contender]], runs: int, say: Callable
             began = time.monotonic()
             sample = attempt(case.measure, contender)
             outcome.samples[contender.label].append(sample)
-            what = sample.error or f"{sample.rate:,.1f} {case.unit}"
+            what = first_and_last(sample.error) or f"{sample.rate:,.1f} {case.unit}"
             took = time.monotonic() - began
             say(f"   run {number} of {runs}  {contender.label:18} {what}  ({took:.0f} s in all)")
     return outcome
+
+
+def first_and_last(text: str) -> str:
+    """Of a long error the lines that tell most; the whole stands in the JSON."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " … ".join([lines[0], *lines[-1:]] if len(lines) > 1 else lines)[:600]
 
 
 def attempt(measure: Measure, contender: type[Contender]) -> Sample:
@@ -94,6 +99,3 @@ def usable(contenders: list[type[Contender]], say: Callable[[str], None]) -> lis
         else:
             chosen.append(each)
     return chosen
-
-
-__all__ = ["Case", "Outcome", "Sample", "attempt", "play", "scratch", "usable"]

@@ -1,7 +1,8 @@
 """The load of a benchmark that submits while the system delivers: Postfix's `smtp-source`, in C.
 
 A few of them share the clients, each with a recipient domain of its own, since one takes only one
-recipient. As it does by default, each mail comes on a connection of its own: what applications do.
+recipient. As it does by default, each mail comes on a connection of its own, which is what applications do;
+`reconnect=False` keeps the connections.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from tests import programs
 from tests.processes import die_with_parent
 
 N_DOMAINS = 5
+_SIZE = 5120
 
 
 class Source:
     """`with Source(address, 1000, 10) as source: source.start(); source.wait(); source.seconds`."""
 
-    def __init__(self, address: tuple[str, int], n: int, clients: int, size: int = 5120) -> None:
-        self.address, self.clients, self.size = address, clients, size
+    def __init__(self, address: tuple[str, int], n: int, clients: int, *, reconnect: bool = True) -> None:
+        self.address, self.clients, self.reconnect = address, clients, reconnect
         self.each = max(1, n // N_DOMAINS)
         self.n = self.each * N_DOMAINS
         self.seconds = 0.0
@@ -48,7 +50,8 @@ class Source:
                 subprocess.Popen(
                     [
                         *(program, "-s", str(max(1, self.clients // N_DOMAINS))),
-                        *("-m", str(self.each), "-l", str(self.size), "-f", SENDER),
+                        *("-m", str(self.each), "-l", str(_SIZE), "-f", SENDER),
+                        *([] if self.reconnect else ["-d"]),
                         *("-t", f"user@d{number}.bench.test", f"inet:{host}:{port}"),
                     ],
                     stdin=subprocess.DEVNULL,

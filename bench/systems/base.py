@@ -61,6 +61,7 @@ class Contender(ABC):
     label = ""  # as shown, and as a key in the results
     is_ours = False
     takes_smtp = True
+    clients_reconnect = True  # for each mail, as applications do
 
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
         self.folder, self.sink, self.wishes = folder, sink, wishes
