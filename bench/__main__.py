@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import signal
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from bench import report, rounds
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def names() -> list[str]:
@@ -66,7 +69,7 @@ def run(name: str, options: Options) -> bool:
     for line in getattr(module, "conclusions", lambda _: [])(outcomes):
         say(f"   {line}")
     path = report.write(name, outcomes, vars(options))
-    say(f"   written to {path.relative_to(report.ROOT)}")
+    say(f"   written to {os.path.relpath(path)}")
     return all(
         not sample.error
         for outcome in outcomes
@@ -76,9 +79,17 @@ def run(name: str, options: Options) -> bool:
     )
 
 
+def stop_once(number: int, frame: object) -> None:
+    """The first signal ends the run in order; a second one must not interrupt that, it is bounded."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     chosen, options = parse(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+    for each in STOP_SIGNALS:  # a shell starts what runs behind it with SIGINT ignored
+        signal.signal(each, stop_once)
     try:
         place()
         results = [run(name, options) for name in chosen]

@@ -11,7 +11,7 @@ from bench.mails import Mails
 from bench.options import Options
 from bench.rounds import Case, Sample
 from bench.sink import SlowSink
-from bench.systems.base import Contender, Wishes
+from bench.systems.base import Contender, Wishes, by_smtp
 
 TITLE = "all mails fail temporarily, and are tried again twice"
 TRIES = 3
@@ -24,7 +24,7 @@ WISHES = Wishes(
 def cases(options: Options) -> list[Case]:
     mails = Mails(options.scaled(100_000 if options.is_full else 20_000), 50)
     title = f"{mails.n:,} mails, {TRIES * mails.n:,} tries, retries after 2 s, 20 sessions"
-    return [Case("deferral", title, lambda contender: deferral(contender, mails), unit="tries/s")]
+    return [Case("deferral", title, lambda contender: deferral(contender, mails), "tries/s", takes=by_smtp)]
 
 
 def deferral(contender: type[Contender], mails: Mails) -> Sample:

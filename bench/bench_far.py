@@ -12,7 +12,7 @@ from bench.mails import Mails
 from bench.options import Options
 from bench.rounds import Case, Sample
 from bench.sink import SlowSink
-from bench.systems.base import Contender, Wishes
+from bench.systems.base import Contender, Wishes, by_sessions
 
 TITLE = "receivers 50 ms away that take 200 ms to answer"
 SESSIONS, RTT, THINK = 100, 0.05, 0.2
@@ -22,7 +22,7 @@ LIMIT = SESSIONS / (2 * RTT + THINK)
 def cases(options: Options) -> list[Case]:
     mails = Mails(options.scaled(6_000), 50)
     title = f"{mails.n:,} mails of 5 KB, {SESSIONS} sessions: {LIMIT:.0f} mails/s by arithmetic"
-    return [Case("far", title, lambda contender: far(contender, mails))]
+    return [Case("far", title, lambda contender: far(contender, mails), takes=by_sessions)]
 
 
 def far(contender: type[Contender], mails: Mails) -> Sample:

@@ -28,7 +28,8 @@ def _case(n: int, clients: int) -> Case:
 def through(contender: type[Contender], n: int, clients: int) -> Sample:
     with scratch() as folder, Sink() as sink, contender(folder, sink.address) as system:
         system.start(delivering=True)
-        source = Source(system.smtp_address, n, clients, reconnect=contender.clients_reconnect)
+        some = round(n * contender.share)
+        source = Source(system.smtp_address, some, clients, reconnect=contender.clients_reconnect)
         with Meter(system.roots) as meter, source:
             meter.start_counting()
             source.start()

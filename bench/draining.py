@@ -7,6 +7,7 @@ mail at the sink to the last, so nobody's start counts; processor time is counte
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.mails import Mails
 from bench.rounds import Sample
@@ -24,6 +25,7 @@ def drain(
     tries: int = 1,
 ) -> Sample:
     """`tries`: how often the sink must have seen each mail."""
+    mails = replace(mails, n=max(1, round(mails.n * contender.share)))
     with scratch() as folder, make_sink() as sink, contender(folder, sink.address, wishes) as system:
         system.start(delivering=False)
         system.load(mails)

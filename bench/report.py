@@ -15,7 +15,7 @@ from typing import Any
 from bench.rounds import Outcome, Sample, first_and_last
 from bench.systems.base import ROOT
 
-RESULTS = ROOT / "bench" / "results"
+RESULTS = Path(os.environ.get("BENCH_RESULTS", "") or ROOT / "bench" / "results")
 OURS = "mailweir"
 _DATABASES = ("sqlite", "postgres")
 _HEAD = (

@@ -48,6 +48,11 @@ def ours(contender: type[Contender]) -> bool:
     return contender.is_ours
 
 
+def by_sessions(contender: type[Contender]) -> bool:
+    """For cases in which one session at a time would take for ever."""
+    return contender.has_sessions
+
+
 def by_smtp(contender: type[Contender]) -> bool:
     """For cases that submit over SMTP."""
     return contender.takes_smtp
@@ -62,6 +67,8 @@ class Contender(ABC):
     is_ours = False
     takes_smtp = True
     clients_reconnect = True  # for each mail, as applications do
+    has_sessions = True  # several at a time
+    share = 1.0  # of the mails: a slow system gets fewer, or it would take most of the time
 
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
         self.folder, self.sink, self.wishes = folder, sink, wishes

@@ -121,6 +121,8 @@ class PostOfficeOnPostgres(PostOffice):
 
 class Mailer(DjangoQueue):
     label = "django-mailer sqlite"
+    has_sessions = False
+    share = 0.1
     app = "mailer"
 
     def command(self) -> list[str]:

@@ -17,17 +17,17 @@ import subprocess
 from pathlib import Path
 
 from bench.sink import free_port, programs_folder
-from bench.systems.base import USUAL, Contender, Failed, Wishes, await_port, end_session
+from bench.systems.base import SESSIONS, USUAL, Contender, Failed, Wishes, await_port, end_session
 from tests import programs
 from tests.processes import die_with_parent
 
 _USER, _UID = "Debian-exim", 64321  # no account of the machine has this number
-_RUNNERS = 8  # more than that only fight over the same list
 _IN_NAMESPACE = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
 
 
 class Exim(Contender):
     label = "exim"
+    share = 0.2
     # Exim answers QUIT 200 ms late; clients that reconnect would measure nothing but that.
     clients_reconnect = False
 
@@ -74,7 +74,7 @@ class Exim(Contender):
         else:
             raise Failed("Exim did not start: " + self.sign_of_trouble())
         if delivering:
-            self.runners = [self._run("-q") for _ in range(min(self.wishes.sessions, _RUNNERS))]
+            self.runners = [self._run("-q") for _ in range(self._n_runners)]
 
     def close(self) -> None:
         for process in [*self.runners, *([self.daemon] if self.daemon else [])]:
@@ -103,6 +103,11 @@ class Exim(Contender):
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+
+    @property
+    def _n_runners(self) -> int:
+        """With a quick receiver more than a few only fight over the list; with a slow one they wait."""
+        return 8 if self.wishes.sessions <= SESSIONS else self.wishes.sessions
 
     @property
     def _libraries(self) -> str:
