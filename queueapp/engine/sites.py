@@ -5,6 +5,7 @@ Pure bookkeeping on the event loop; no I/O.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -13,8 +14,8 @@ from queueapp.engine.routing import Plan
 
 START_SESSIONS = 2
 MAX_RECIPIENTS = 100
-# How much work a site may have waiting here for each session it may open.
-PREFETCH = 20
+# How much work a site may have waiting here for each session it may open, or in seconds at its speed.
+PREFETCH, AHEAD = 20, 1.0
 
 
 @dataclass(slots=True)
@@ -29,12 +30,29 @@ class Group:
 
 
 @dataclass(slots=True)
+class Speed:
+    """Deliveries a second, over the last half second or so."""
+
+    per_second: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
+    _n: int = 0
+
+    def count(self, n: int) -> None:
+        self._n += n
+        elapsed = time.monotonic() - self._since
+        if elapsed > 0.25:
+            self.per_second = (self.per_second + self._n / elapsed) / 2
+            self._since, self._n = time.monotonic(), 0
+
+
+@dataclass(slots=True)
 class SiteWork:
     plan: Plan
     limit: int = START_SESSIONS
     n_sessions: int = 0
     n_waiting: int = 0
     queues: dict[int, deque[Group]] = field(default_factory=dict)
+    speed: Speed = field(default_factory=Speed)
 
     def add(self, group: Group, *, first: bool = False) -> None:
         queue = self.queues.setdefault(group.priority, deque())
@@ -51,6 +69,7 @@ class SiteWork:
             if queue:
                 group = queue.popleft()
                 self.n_waiting -= len(group.rows)
+                self.speed.count(len(group.rows))
                 return group
         return None
 
@@ -66,8 +85,9 @@ class SiteWork:
 
     @property
     def is_full(self) -> bool:
-        """By the sessions it may have now: a slow site must not fill the runner's hands."""
-        return self.n_waiting >= PREFETCH * self.limit
+        """By its sessions and by its speed: a slow site must not fill the runner's hands, and a fast one
+        must not wait for the next claim."""
+        return self.n_waiting >= max(PREFETCH * self.limit, AHEAD * self.speed.per_second)
 
     def went_well(self) -> None:
         self.limit = min(self.limit + 1, max(self.plan.max_sessions, 1))
