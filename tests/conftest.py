@@ -175,8 +175,10 @@ def own_database_url() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_remembered_rows() -> Iterator[None]:
-    """The process remembers ids of domains; tests take the rows back."""
+    """The process remembers ids of domains and keys; tests take the rows back."""
     yield
+    if "queueapp.engine.signing" in sys.modules:
+        sys.modules["queueapp.engine.signing"].forget()
     if "queueapp.engine.domains" in sys.modules:
         sys.modules["queueapp.engine.domains"].forget()
 

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from queueapp import conf
-from queueapp.mail.trace import received_line
+from queueapp.engine.leaving import leaving
+from queueapp.engine.signing import CannotSign
 from queueapp.models import bulk
 
 # What is larger, or finds no room, is read when it is sent.
@@ -20,25 +20,28 @@ EARLY_TOTAL = 48 * 1024 * 1024
 LATE_TOTAL = 128 * 1024 * 1024
 
 _SELECT = """
-    SELECT b.message_id, b.content, m.helo, m.client, m.protocol, m.accepted_at
+    SELECT b.message_id, b.content, m.helo, m.client, m.protocol, m.accepted_at, m.message_id, m.sender
     FROM queueapp_body b JOIN queueapp_message m ON m.id = b.message_id WHERE {}
 """
 
 
 def load(message_ids: list[int]) -> dict[int, bytes]:
-    """Message id to the source as it goes out: our Received line, then the body as submitted."""
-    hostname = conf.current().host
+    """Message id to the source as it goes out (leaving.py). What can't be signed now is left out."""
+    return {pk: mail for pk, mail in _read(message_ids).items() if isinstance(mail, bytes)}
+
+
+def load_one(message_id: int) -> bytes | None:
+    """The same for one that is due to be sent. Raises CannotSign; None where the source is gone."""
+    mail = _read([message_id]).get(message_id)
+    if isinstance(mail, CannotSign):
+        raise mail
+    return mail
+
+
+def _read(message_ids: list[int]) -> dict[int, bytes | CannotSign]:
     with bulk.reading() as cursor:
         cursor.execute(_SELECT.format(bulk.any_of("b.message_id")), [bulk.id_list(message_ids)])
-        rows = cursor.fetchall()
-    return {
-        pk: received_line(
-            helo=helo, client=client, hostname=hostname, protocol=protocol, queue_id=str(pk),
-            at=bulk.as_time(accepted_at),
-        )
-        + bytes(content)
-        for pk, content, helo, client, protocol, accepted_at in rows
-    }  # fmt: skip
+        return leaving(cursor.fetchall())
 
 
 def worth_loading(sizes: dict[int, int], room: int = EARLY_TOTAL) -> list[int]:

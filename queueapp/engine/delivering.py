@@ -21,6 +21,7 @@ from queueapp.engine import backoff
 from queueapp.engine.claim import Claimed
 from queueapp.engine.outcome import Result
 from queueapp.engine.routing import NoWay, Plan
+from queueapp.engine.signing import CannotSign
 from queueapp.engine.sites import Group, SiteWork
 from queueapp.mail.reply import clean
 from queueapp.transports.base import Envelope, Outcome, SessionFailed
@@ -54,6 +55,9 @@ async def deliver(runner: QueueRunner, site: SiteWork) -> None:
                 log.warning("message %d can't be read yet: %s", group.message_id, error)
                 site.add(group, first=True)
                 await asyncio.sleep(1)
+            except CannotSign as error:
+                log.error("message %d waits: %s", group.message_id, error)
+                _settle(runner, [(row, _unsigned(error)) for row in group.rows], time.monotonic())
             except Exception as error:
                 log.exception("message %d could not be handed over", group.message_id)
                 _settle_unforeseen(runner, group, error)
@@ -236,6 +240,11 @@ def _settle_unforeseen(runner: QueueRunner, group: Group, error: Exception) -> N
 
 def _without_body() -> Outcome:
     return Outcome(result="bounced", reply_class="other", text="the message's source is gone", rule="no-body")
+
+
+def _unsigned(error: CannotSign) -> Outcome:
+    """Rather late than without the signature that receivers of this domain's mail may insist on."""
+    return Outcome("deferred", "other", text=clean(str(error), 1000), rule="signing")
 
 
 def _no_journal(error: OSError) -> Outcome:

@@ -122,13 +122,16 @@ class Hands:
 
     @contextlib.asynccontextmanager
     async def body(self, message_id: int, size: int) -> AsyncIterator[bytes | None]:
-        """The source of a message as it goes out; what is not here yet is read now, and not kept."""
+        """The source of a message as it goes out; what is not here yet is read now, and not kept.
+
+        Raises CannotSign.
+        """
         known = self._bodies.get(message_id)
         if known is not None:
             yield known
             return
         async with self._big.hold(size):
-            yield (await self.in_db(lambda: bodies.load([message_id]))).get(message_id)
+            yield await self.in_db(partial(bodies.load_one, message_id))
 
     # Outcomes
 

@@ -26,6 +26,7 @@ from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import idempotency
 from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
 from queueapp.mail.address import Address, AddressError, parse_address
+from queueapp.mail.outgoing import new_message_id
 from queueapp.mail.summary import summarise, to_crlf
 from queueapp.models import Message, Suppression
 
@@ -109,7 +110,7 @@ def _prepare(submission: Submission) -> _Prepared:
         sender_domain=sender.domain if sender else "",
         from_header=summary.from_header,
         subject=summary.subject,
-        message_id=summary.message_id,
+        message_id=summary.message_id or new_message_id(content, conf.current().host),
         size=len(content),
         n_recipients=len(addresses),
         source=submission.source,

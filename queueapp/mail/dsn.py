@@ -20,6 +20,7 @@ from typing import Literal
 from .classes import CLASSES
 from .entity import header, multipart, text_part
 from .headers import header_block, tame, to_text
+from .outgoing import without_blind
 from .summary import summarise, to_crlf
 
 MAX_ORIGINAL = 20_000
@@ -190,7 +191,7 @@ def _typed(address: str) -> str:
 
 
 def _headers_of(original: bytes) -> bytes:
-    block = to_crlf(header_block(original))
+    block = without_blind(to_crlf(header_block(original)))
     if len(block) > MAX_ORIGINAL:
         block = block[: block.rfind(b"\r\n", 0, MAX_ORIGINAL) + 2]
     text = re.sub("[\x00\ud800-\udfff]", "", to_text(block))

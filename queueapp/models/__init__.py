@@ -2,6 +2,7 @@ from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
+from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.message import Body, Message
 from queueapp.models.minute import EVERY_DOMAIN, Minute
@@ -22,8 +23,11 @@ __all__ = [
     "AuditEvent",
     "Body",
     "Delivery",
+    "DkimAlgorithm",
+    "DkimKey",
     "EgressSource",
     "IdempotencyKey",
+    "KeyState",
     "Message",
     "Minute",
     "RecipientDomain",
