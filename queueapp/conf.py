@@ -222,6 +222,13 @@ class Conf:
         "none|opportunistic|required",
         "STARTTLS towards MX hosts.",
     )
+    mta_sts: str = _setting(
+        "MAILWEIR_MTA_STS",
+        _one_of("on", "off"),
+        "on",
+        "on|off",
+        "Whether the TLS policies that recipient domains publish (MTA-STS) are kept to, on route mx.",
+    )
     connect_timeout: timedelta = _setting(
         "MAILWEIR_CONNECT_TIMEOUT",
         _duration,

@@ -23,6 +23,7 @@ from queueapp.engine.outcome import Result
 from queueapp.engine.routing import NoWay, Plan
 from queueapp.engine.signing import CannotSign
 from queueapp.engine.sites import Group, SiteWork
+from queueapp.engine.trust import plan_of, was_distrust
 from queueapp.mail.reply import clean
 from queueapp.transports.base import Envelope, Outcome, SessionFailed
 from queueapp.transports.smtp.client import Session
@@ -39,18 +40,23 @@ async def deliver(runner: QueueRunner, site: SiteWork) -> None:
     """Runs as a task of the runner; ends when the site has no more work for it."""
     session: Session | None = None
     # A session keeps the plan that it was opened by: under a newer one's key it would be lent to others.
-    plan = site.plan
-    key = (plan.endpoints, plan.options)
+    plan = current = site.plan
     try:
         while not runner.stopping and (group := site.take()):
             try:
                 at_hand, session = session, None
-                session = await _usable(runner, at_hand, plan, is_new=group.n_restarts > 0)
+                wanted = plan_of(plan, group.trust)
+                if at_hand and wanted is not current:
+                    runner.pool.put(current.key, at_hand)
+                    at_hand = None
+                current = wanted
+                session = await _usable(runner, at_hand, current, is_new=group.n_restarts > 0)
                 async with runner.hands.body(group.message_id, group.rows[0].size) as content:
                     await _hand_over(runner, site, session, group, content)
             except SessionFailed as error:
-                await _cannot_open(runner, site, group, error.outcome)
-                break
+                if not await was_distrust(runner, site, group, error.outcome):
+                    await _cannot_open(runner, site, group, error.outcome)
+                    break
             except DatabaseError as error:
                 log.warning("message %d can't be read yet: %s", group.message_id, error)
                 site.add(group, first=True)
@@ -64,7 +70,7 @@ async def deliver(runner: QueueRunner, site: SiteWork) -> None:
             runner.staff(site)
     finally:
         if session is not None:
-            runner.pool.put(key, session)
+            runner.pool.put(current.key, session)
         runner.session_ended(site)
 
 
@@ -73,12 +79,11 @@ async def _usable(runner: QueueRunner, session: Session | None, plan: Plan, *, i
 
     Raises SessionFailed; the one at hand is in the pool then.
     """
-    key = (plan.endpoints, plan.options)
     if session is not None:
         if session.is_usable and not (is_new and session.n_sent):
             return session
-        runner.pool.put(key, session)
-    return (None if is_new else runner.pool.take(key)) or await connect(runner, plan)
+        runner.pool.put(plan.key, session)
+    return (None if is_new else runner.pool.take(plan.key)) or await connect(runner, plan)
 
 
 async def _hand_over(
@@ -149,7 +154,7 @@ def _without_surplus(
     surplus = [row for row, outcome in pairs if _is_surplus(outcome)]
     if not surplus or len(surplus) == len(pairs):
         return pairs, None
-    rest = Group(group.message_id, group.sender, group.priority, surplus)
+    rest = Group(group.message_id, group.sender, group.priority, surplus, trust=group.trust)
     return [pair for pair in pairs if not _is_surplus(pair[1])], rest
 
 

@@ -21,6 +21,7 @@ from queueapp.models import (
     IdempotencyKey,
     Message,
     Minute,
+    MtaStsPolicy,
     Runner,
     State,
 )
@@ -33,6 +34,8 @@ KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
+# Nobody wrote to that domain for so long.
+KEEP_POLICIES = timedelta(days=90)
 
 
 def prune(older_than: datetime, batch: int = 500) -> int:
@@ -73,17 +76,19 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys and ended runners."""
+    """Remove at most `batch` rows each of old minutes, idempotency keys, ended runners and TLS policies."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
+    policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
     return {
         "minutes": _prune_minutes(now - KEEP_MINUTES, batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
+        "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
     }
 
 
-def _delete(ids: object, model: type[IdempotencyKey] | type[Runner]) -> int:
+def _delete(ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy]) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 
 

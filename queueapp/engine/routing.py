@@ -21,10 +21,12 @@ from typing import TypeVar, cast
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.engine.sts import Policies
+from queueapp.mail.mta_sts import Policy
 from queueapp.models import EgressSource, Route, Site
 from queueapp.models.bulk import ManyRows
 from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
-from queueapp.transports.smtp.mx import MxFailed, Resolver
+from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
 
 _PLAN_TTL = 30.0
 _ROUTES_TTL = 5.0
@@ -57,6 +59,13 @@ class Plan:
     backoff_until: datetime | None
     backoff_class: str
     backoff_reply: str
+    policy: Policy | None = None
+    """MTA-STS, of the domain that the plan was made for: others of the site may have none."""
+
+    @property
+    def key(self) -> tuple[tuple[Endpoint, ...], Options]:
+        """Sessions are shared by all that have the same."""
+        return self.endpoints, self.options
 
 
 class NoWay(Exception):
@@ -74,6 +83,7 @@ class Router:
         current = conf.current()
         self._in_db = in_db
         self._resolver = Resolver([str(server) for server in current.dns] or None, timeout=10)
+        self.policies = Policies(in_db, self._resolver) if current.mta_sts == "on" else None
         self._plans: dict[str, tuple[float, Plan]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._routes: tuple[float, list[tuple[str, Way]]] = (0.0, [])
@@ -109,6 +119,10 @@ class Router:
         self._plans = {name: entry for name, entry in self._plans.items() if entry[1].site_id != site_id}
         self._sites = {key: entry for key, entry in self._sites.items() if entry[1].pk != site_id}
 
+    async def close(self) -> None:
+        if self.policies:
+            await self.policies.close()
+
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IPs of an MX host. Raises NoWay."""
         try:
@@ -118,11 +132,9 @@ class Router:
 
     async def _make(self, domain: str) -> Plan:
         way = await self._way(domain)
+        policy = None
         if way.kind == "mx":
-            try:
-                destination = await self._resolver.destination(domain)
-            except MxFailed as error:
-                raise NoWay(error.outcome) from None
+            destination, policy = await asyncio.gather(self._destination(domain), self._policy(domain))
             hosts = [(each.preference, each.name) for each in destination.hosts]
             name = common_name([host for _, host in hosts])
             digest = hashlib.sha256(" ".join(sorted(host for _, host in hosts)).encode()).hexdigest()[:40]
@@ -151,7 +163,17 @@ class Router:
             backoff_until=site.backoff_until,
             backoff_class=site.backoff_class,
             backoff_reply=site.backoff_reply,
+            policy=policy,
         )
+
+    async def _destination(self, domain: str) -> Destination:
+        try:
+            return await self._resolver.destination(domain)
+        except MxFailed as error:
+            raise NoWay(error.outcome) from None
+
+    async def _policy(self, domain: str) -> Policy | None:
+        return await self.policies.of(domain) if self.policies else None
 
     async def _way(self, domain: str) -> Way:
         async with self._routes_lock:

@@ -39,6 +39,7 @@ from queueapp.engine.routing import NoWay, Plan, Router
 from queueapp.engine.session_pool import SessionPool
 from queueapp.engine.sites import SiteWork, groups_of
 from queueapp.engine.sweep import has_due
+from queueapp.engine.trust import trust_of
 from queueapp.transports.base import Outcome
 
 LIFETIME = 60.0
@@ -110,6 +111,7 @@ class QueueRunner:
             self.has_more = not self._is_told and await self._is_mail_due()
         finally:
             await _cancel(background)
+            await self.router.close()
             await self._end()
 
     async def _live(self) -> None:
@@ -209,6 +211,7 @@ class QueueRunner:
             site = self.sites[plan.site_id] = SiteWork(plan)
         site.plan = plan
         for group in groups_of(rows):
+            group.trust = trust_of(plan, group.rows[0])
             site.add(group)
         self.staff(site)
 

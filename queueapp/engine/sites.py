@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from queueapp.engine.claim import Claimed
 from queueapp.engine.routing import Plan
+from queueapp.engine.trust import NONE, Trust
 
 START_SESSIONS = 2
 MAX_RECIPIENTS = 100
@@ -27,6 +28,7 @@ class Group:
     priority: int
     rows: list[Claimed]
     n_restarts: int = 0
+    trust: Trust = NONE
 
 
 @dataclass(slots=True)
@@ -78,6 +80,17 @@ class SiteWork:
         self.queues.clear()
         self.n_waiting = 0
         return groups
+
+    def take_like(self, group: Group) -> list[Group]:
+        """All that ask the same of a session as this one."""
+        taken = []
+        for priority, queue in self.queues.items():
+            like = [each for each in queue if each.trust == group.trust]
+            if like:
+                self.queues[priority] = deque(each for each in queue if each.trust != group.trust)
+                taken += like
+        self.n_waiting -= sum(len(each.rows) for each in taken)
+        return taken
 
     @property
     def wants_session(self) -> bool:

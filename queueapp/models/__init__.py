@@ -6,6 +6,7 @@ from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.message import Body, Message
 from queueapp.models.minute import EVERY_DOMAIN, Minute
+from queueapp.models.mta_sts_policy import MtaStsPolicy
 from queueapp.models.route import EgressSource, Route
 from queueapp.models.runner import LEASE, Runner, host_of
 from queueapp.models.site import Site
@@ -30,6 +31,7 @@ __all__ = [
     "KeyState",
     "Message",
     "Minute",
+    "MtaStsPolicy",
     "RecipientDomain",
     "Route",
     "Runner",

@@ -15,6 +15,7 @@ from queueapp.models import (
     IdempotencyKey,
     Message,
     Minute,
+    MtaStsPolicy,
     RecipientDomain,
     Runner,
 )
@@ -99,7 +100,10 @@ def test_it_removes_old_records() -> None:
             job="runner-1", machine="m", pid=1, started_at=ended, lease_until=ended, ended_at=ended
         )
     Runner.objects.create(job="runner-2", machine="m", pid=2, started_at=OLD, lease_until=OLD)
-    assert prune_records(NOW) == {"minutes": 0, "idempotency keys": 1, "runners": 1}
+    for days in (91, 89):
+        MtaStsPolicy.objects.create(domain=f"{days}.test", check_at=NOW - timedelta(days=days))
+    assert prune_records(NOW) == {"minutes": 0, "idempotency keys": 1, "runners": 1, "TLS policies": 1}
+    assert MtaStsPolicy.objects.get().domain == "89.test"
     assert IdempotencyKey.objects.get().key == "new"
     assert Runner.objects.count() == 2
     assert Message.objects.count() == 1

@@ -79,6 +79,12 @@ class Resolver:
             raise _failed(f"the addresses of {host}", host, failure)
         raise _deferred(f"the mail host {host} has no address ({failure.status.value})", "4.4.4")
 
+    async def texts(self, name: str) -> list[str]:
+        """The TXT records of a name, their strings joined; none where there is none or DNS is away."""
+        found = await self._lookup.find(name, "TXT")
+        strings = [getattr(record, "strings", ()) for record in found.records]
+        return [b"".join(each).decode("ascii", "replace") for each in strings]
+
     async def _implicit(self, domain: str) -> Destination:
         addresses, failure = await self._addresses(domain)
         if addresses:
