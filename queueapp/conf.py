@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+SANDBOX_CERTIFICATE = "sandbox-cert.pem"
+"""In the home: made by the sandbox, trusted by us for the sandbox alone."""
+
 
 class WrongSetting(ValueError):
     """A setting holds a value that is not allowed."""
@@ -341,6 +344,10 @@ class Conf:
     def redis(self) -> str:
         """The URL in force: the setting, or the embedded Valkey's socket."""
         return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def sandbox_certificate(self) -> Path:
+        return self.home / SANDBOX_CERTIFICATE
 
     @property
     def journal(self) -> Path:

@@ -5,6 +5,7 @@
         "mx1.example.test": {"A": ["127.0.0.1"], "AAAA": "servfail"},
         "alias.test": {"CNAME": "example.test."},
         "*.many.test": {"A": ["127.0.0.1"], "ttl": 5},
+        "signed.test": {"MX": ["10 mx1.example.test."], "secure": True},  # as if DNSSEC were checked
         "null.test": {"MX": ["0 ."]},
         "broken.test": "servfail",
         "slow.test": "hang",
@@ -26,6 +27,7 @@ import threading
 from types import TracebackType
 from typing import Any
 
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -99,6 +101,8 @@ class DnsServer:
             if isinstance(entry, str):
                 return _BEHAVIOURS[entry]
             ttl = entry.get("ttl", self.ttl)
+            if entry.get("secure"):
+                response.flags |= dns.flags.AD
             alias = entry.get("CNAME")
             if alias is None or rdtype == "CNAME":
                 return self._fill_values(response, name, rdtype, entry.get(rdtype, []), ttl)

@@ -20,7 +20,7 @@ from queueapp.engine.enqueue import NewDelivery, NewMessage
 from queueapp.mail.address import AddressError, parse_address
 from queueapp.mail.dsn import MAX_SHOWN, Recipient, bounce_report, delay_warning
 from queueapp.mail.summary import summarise
-from queueapp.models import Body, Message
+from queueapp.models import Body, Message, TlsDemand
 from queueapp.transports.base import Outcome
 
 # Enough for any sane header, and nothing of a 50 MB attachment.
@@ -79,6 +79,8 @@ def _report(rows: list[tuple[Claimed, Outcome]], head: bytes, *, is_final: bool)
         priority=first.priority,
         is_bulk=True,
         needs_utf8=sender.needs_smtputf8,
+        # A report tells of the mail: it is protected alike (RFC 8689 section 5).
+        tls_demand=first.tls_demand if first.tls_demand == TlsDemand.REQUIRED else TlsDemand.NONE,
     )
     return NewMessage(message, content, [NewDelivery(str(sender), sender.domain)])
 

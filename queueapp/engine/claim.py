@@ -61,13 +61,14 @@ class Claimed:
     retry_cap: float
     waits_since: datetime
     """When it could first go: acceptance, or the time that the sender asked for."""
+    tls_demand: str = ""
     site_id: int | None = None
     """The site that its domain belonged to when it was last looked up."""
 
 
 _COLUMNS = """d.id, d.message_id, d.recipient, d.domain_id, {state}, d.n_attempts, d.priority, d.accepted_at,
     d.expires_at, d.is_warned, m.sender, m.size, m.is_8bit, m.needs_utf8, m.is_bulk, m.send_at,
-    m.expires_at"""
+    m.expires_at, m.tls_demand"""
 _SELECT = f"""
     SELECT {_COLUMNS.format(state="d.state")}
     FROM queueapp_delivery d JOIN queueapp_message m ON m.id = d.message_id
@@ -243,6 +244,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
     (
         pk, message_id, recipient, domain_id, state, n_attempts, priority, accepted_at,
         expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk, send_at, asked_to_expire_at,
+        tls_demand,
     ) = row  # fmt: skip
     accepted_at, expires_at = bulk.as_time(accepted_at), bulk.as_time(expires_at)
     domain, current = domains[domain_id], conf.current()
@@ -253,7 +255,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
         pk, message_id, recipient, domain_id, domain.name, state, n_attempts, priority, accepted_at,
         expires_at, bool(is_warned), sender, size, bool(is_8bit), bool(needs_utf8),
         bool(is_bulk) or not sender, (domain.retry_first or current.retry_first).total_seconds(),
-        (domain.retry_cap or current.retry_cap).total_seconds(), since, domain.site_id,
+        (domain.retry_cap or current.retry_cap).total_seconds(), since, tls_demand, domain.site_id,
     )  # fmt: skip
 
 

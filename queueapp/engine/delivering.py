@@ -25,6 +25,7 @@ from queueapp.engine.signing import CannotSign
 from queueapp.engine.sites import Group, SiteWork
 from queueapp.engine.trust import plan_of, was_distrust
 from queueapp.mail.reply import clean
+from queueapp.models import TlsDemand
 from queueapp.transports.base import Envelope, Outcome, SessionFailed
 from queueapp.transports.smtp.client import Session
 
@@ -135,6 +136,7 @@ async def _send(runner: QueueRunner, session: Session, group: Group, content: by
         content=content,
         needs_utf8=group.rows[0].needs_utf8,
         is_8bit=group.rows[0].is_8bit,
+        requires_tls=group.rows[0].tls_demand == TlsDemand.REQUIRED,
     )
     try:
         outcomes = await session.send(envelope, before_dot)

@@ -64,7 +64,7 @@ _MESSAGES = NewRows(
     "id:bigint accepted_at:timestamptz sender:text sender_domain:text from_header:text subject:text "
     "message_id:text size:integer n_recipients:integer source:text client:text helo:text protocol:text "
     "login:text priority:smallint send_at:timestamptz expires_at:timestamptz tags:jsonb "
-    "has_attachment:boolean is_bulk:boolean is_8bit:boolean needs_utf8:boolean",
+    "has_attachment:boolean is_bulk:boolean is_8bit:boolean needs_utf8:boolean tls_demand:text",
 )
 _BODIES = NewRows("queueapp_body", "message_id:bigint content:bytea")
 _DELIVERIES = NewRows(
@@ -128,7 +128,7 @@ def _message(each: Message) -> tuple[Any, ...]:
         each.pk, each.accepted_at, each.sender, each.sender_domain, each.from_header, each.subject,
         each.message_id, each.size, each.n_recipients, each.source, each.client, each.helo, each.protocol,
         each.login, each.priority, each.send_at, each.expires_at, each.tags, each.has_attachment,
-        each.is_bulk, each.is_8bit, each.needs_utf8,
+        each.is_bulk, each.is_8bit, each.needs_utf8, str(each.tls_demand),
     )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ class Plan:
     backoff_reply: str
     policy: Policy | None = None
     """MTA-STS, of the domain that the plan was made for: others of the site may have none."""
+    is_mx_secure: bool = True
+    """Nobody on the way can have put other hosts there: DNSSEC, or no MX record was asked for."""
 
     @property
     def key(self) -> tuple[tuple[Endpoint, ...], Options]:
@@ -132,9 +134,10 @@ class Router:
 
     async def _make(self, domain: str) -> Plan:
         way = await self._way(domain)
-        policy = None
+        policy, is_mx_secure = None, True
         if way.kind == "mx":
             destination, policy = await asyncio.gather(self._destination(domain), self._policy(domain))
+            is_mx_secure = destination.is_secure
             hosts = [(each.preference, each.name) for each in destination.hosts]
             name = common_name([host for _, host in hosts])
             digest = hashlib.sha256(" ".join(sorted(host for _, host in hosts)).encode()).hexdigest()[:40]
@@ -164,6 +167,7 @@ class Router:
             backoff_class=site.backoff_class,
             backoff_reply=site.backoff_reply,
             policy=policy,
+            is_mx_secure=is_mx_secure,
         )
 
     async def _destination(self, domain: str) -> Destination:

@@ -27,8 +27,8 @@ from queueapp.ingest import idempotency
 from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
-from queueapp.mail.summary import summarise, to_crlf
-from queueapp.models import Message, Suppression
+from queueapp.mail.summary import Summary, summarise, to_crlf
+from queueapp.models import Message, Suppression, TlsDemand
 
 MAX_LINE = 998
 MAX_HOPS = 50
@@ -125,10 +125,18 @@ def _prepare(submission: Submission) -> _Prepared:
         has_attachment=summary.has_attachment,
         is_bulk=summary.is_bulk or summary.is_auto,
         is_8bit=summary.has_8bit,
+        tls_demand=_tls_demand(submission, summary),
         needs_utf8=any(each.needs_smtputf8 for each in [*addresses, *([sender] if sender else [])]),
     )
     deliveries = [NewDelivery(str(each), each.domain) for each in addresses]
     return _Prepared(submission, NewMessage(message, content, deliveries), addresses)
+
+
+def _tls_demand(submission: Submission, summary: Summary) -> TlsDemand:
+    """REQUIRETLS goes before TLS-Required (RFC 8689 section 4.1)."""
+    if submission.requires_tls:
+        return TlsDemand.REQUIRED
+    return TlsDemand.WAIVED if summary.waives_tls else TlsDemand.NONE
 
 
 def _sender(text: str) -> Address | None:

@@ -104,6 +104,7 @@ class SubmissionHandler(Handler):
             helo=session.helo,
             protocol=protocol_of(session, envelope),
             login=session.login,
+            requires_tls=envelope.requires_tls,
         )
         try:
             accepted = await self._accept(submission)
@@ -157,6 +158,7 @@ def make_server(options: SmtpdOptions, accept: Accept, check_login: CheckLogin |
         idle=options.idle,
         tls=tls_context(options.certificate, options.key),
         offers_auth=check_login is not None,
+        offers_requiretls=True,
     )
     return SmtpServer(SubmissionHandler(accept, check_login, options.login), server_options)
 

@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a client hands over. `sender` "" is the null sender; `content` the MIME source."""
+    """What a client hands over. `sender` "" is the null sender; `content` the MIME source.
+
+    `requires_tls`: REQUIRETLS of SMTP, RFC 8689.
+    """
 
     sender: str
     recipients: tuple[str, ...]
@@ -23,6 +26,7 @@ class Submission:
     expires_at: datetime | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str = ""
+    requires_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ MAX_SCAN = 2_000_000
 
 _WANTED = frozenset(
     b"subject message-id from received list-unsubscribe precedence auto-submitted content-type"
-    b" content-disposition".split()
+    b" content-disposition tls-required".split()
 )
 _ATTACHMENT = re.compile(rb"\ncontent-disposition:[ \t]*(?:\r?\n[ \t]+)?attachment", re.IGNORECASE)
 _BODY_TYPES = (b"text/", b"multipart/", b"message/")
@@ -38,6 +38,8 @@ class Summary:
     is_bulk: bool
     is_auto: bool
     has_8bit: bool
+    waives_tls: bool
+    """The field TLS-Required: No (RFC 8689 section 5)."""
 
 
 def summarise(raw: bytes) -> Summary:
@@ -61,6 +63,7 @@ def summarise(raw: bytes) -> Summary:
         is_bulk=b"list-unsubscribe" in first or precedence in (b"bulk", b"list", b"junk"),
         is_auto=auto != b"no",
         has_8bit=not raw.isascii(),
+        waives_tls=first.get(b"tls-required", b"").strip().lower() == b"no",
     )
 
 

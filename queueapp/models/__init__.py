@@ -4,7 +4,7 @@ from queueapp.models.audit import AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
-from queueapp.models.message import Body, Message
+from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Minute
 from queueapp.models.mta_sts_policy import MtaStsPolicy
 from queueapp.models.route import EgressSource, Route
@@ -39,5 +39,6 @@ __all__ = [
     "SmtpLogin",
     "State",
     "Suppression",
+    "TlsDemand",
     "host_of",
 ]

@@ -5,6 +5,16 @@ from __future__ import annotations
 from django.db import models
 
 
+class TlsDemand(models.TextChoices):
+    """What the sender asks of the sessions that carry the mail on (RFC 8689)."""
+
+    NONE = ""
+    REQUIRED = "required"
+    """REQUIRETLS: verified TLS at each hop, or back to the sender."""
+    WAIVED = "waived"
+    """The field TLS-Required: No: rather in plain text than not at all."""
+
+
 class Message(models.Model):
     """One accepted submission: its envelope and what lists show of its header."""
 
@@ -37,6 +47,9 @@ class Message(models.Model):
     is_bulk = models.BooleanField(default=False, help_text="List or bulk mail: no delay warnings.")
     is_8bit = models.BooleanField(default=False)
     needs_utf8 = models.BooleanField(default=False, help_text="An address needs SMTPUTF8.")
+    tls_demand = models.CharField(
+        max_length=8, blank=True, choices=TlsDemand.choices, default=TlsDemand.NONE, db_default=""
+    )
 
     class Meta:
         indexes = [

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-FILE_NAME = "sandbox-cert.pem"
+from queueapp.conf import SANDBOX_CERTIFICATE
+
+FILE_NAME = SANDBOX_CERTIFICATE
 _VALID_FOR = timedelta(days=825)
 _RENEW_BEFORE = timedelta(days=30)
 

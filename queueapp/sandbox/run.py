@@ -39,6 +39,7 @@ def make_server(store: Store, options: SandboxOptions) -> SmtpServer:
         is_strict=options.is_strict,
         tls=tls,
         offers_auth=True,
+        offers_requiretls=True,
         auth_without_tls=True,
     )
     return SmtpServer(SandboxHandler(store, options.rules), server_options)

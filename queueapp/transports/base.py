@@ -43,7 +43,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to talk. `verify` asks for a trusted certificate with the host's name; `cafile` adds roots."""
+    """How to talk. `verify` asks for a trusted certificate with the host's name; `cafile` adds roots.
+
+    `needs_requiretls`: only with a server that offers REQUIRETLS over TLS (RFC 8689).
+    """
 
     ehlo_name: str
     source_address: str | None = None
@@ -53,17 +56,23 @@ class Options:
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     timeouts: Timeouts = Timeouts()
+    needs_requiretls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message for one session. `sender` "" is the null sender; `content` is CRLF, not dot-stuffed."""
+    """One message for one session. `sender` "" is the null sender; `content` is CRLF, not dot-stuffed.
+
+    `requires_tls`: REQUIRETLS was asked for (RFC 8689). A mail with a sender is then refused where it
+    can't be passed on; one without (a report) is sent all the same, as section 5 wants it.
+    """
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes = field(repr=False)
     needs_utf8: bool = False
     is_8bit: bool = False
+    requires_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,17 @@ import pytest
 from queueapp import conf
 from queueapp.conf import Address, RouteSpec
 from queueapp.engine import sts
-from queueapp.models import Attempt, MtaStsPolicy, Site
+from queueapp.models import Attempt, Message, MtaStsPolicy, Site
 from queueapp.transports.mta_sts import Options
 from queueapp.transports.smtp import tls
 from tests.dnsserver import DnsServer
-from tests.engine.queue import put, run_once, states
+from tests.engine.queue import put, run_once, sandbox, states
 from tests.policyhost import PolicyHost
 from tests.transports.certificates import Certificates, make_certificates
 from tests.transports.serving import Keeper, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+PLAIN = b"From: ann@example.com\r\nMessage-ID: <1@example.com>\r\nDate: x\r\n\r\nx\r\n"
 DOMAINS = ("enforced", "othermx", "badcert", "trying", "plain", "waived", "both")
 
 
@@ -166,3 +167,112 @@ def test_it_is_not_asked_for_a_relay(world: World) -> None:
         run_once()
     assert states() == {"a@othermx.test": "delivered"}
     assert world.dns.count("_mta-sts.othermx.test", "TXT") == 0
+
+
+# ── REQUIRETLS and TLS-Required ───────────────────────────────────────────────────────────────
+
+
+def demanding(recipient: str, **values: Any) -> None:
+    put(recipient, requires_tls=True, content=PLAIN, **values)
+
+
+def outcome(recipient: str) -> tuple[str, str, str, str]:
+    attempt = Attempt.objects.filter(delivery__recipient=recipient).latest("id")
+    return attempt.result, attempt.reply_class, attempt.enhanced, attempt.text
+
+
+def reports() -> list[Message]:
+    return list(Message.objects.filter(source="report"))
+
+
+@pytest.fixture
+def offering(world: World, certified: Certificates) -> Iterator[World]:
+    """The MX host offers REQUIRETLS."""
+    with (
+        serving(world.keeper, tls=_server_side(certified), offers_requiretls=True) as server,
+        conf.override(mx_port=server.address[1]),
+    ):
+        yield world
+
+
+@pytest.mark.parametrize("by", ["policy", "dnssec"])
+def test_a_demand_is_passed_on_where_it_can_be_kept(offering: World, by: str) -> None:
+    offering.domain("enforced.test", "mx.good.test", "enforce" if by == "policy" else "")
+    offering.dns.records["enforced.test"]["secure"] = by == "dnssec"  # type: ignore[index]
+    demanding("a@enforced.test")
+    put("b@enforced.test", name="2")
+    run_once()
+    assert set(states().values()) == {"delivered"}
+    assert {mail.recipients[0]: mail.requires_tls for mail in offering.keeper.mails} == {
+        "a@enforced.test": True,
+        "b@enforced.test": False,
+    }
+
+
+def test_a_server_that_does_not_offer_it_gets_nothing(world: World) -> None:
+    world.domain("enforced.test", "mx.good.test", "enforce")
+    demanding("a@enforced.test")
+    put("b@enforced.test", name="2")
+    run_once()
+    assert world.recipients == ["b@enforced.test"]
+    result, reply_class, enhanced, text = outcome("a@enforced.test")
+    assert (result, reply_class, enhanced) == ("bounced", "tls", "5.7.30")
+    assert text == "TLS is demanded all the way (REQUIRETLS): the server does not offer REQUIRETLS"
+    assert MtaStsPolicy.objects.get().n_violations == 0
+
+
+def test_hosts_that_anybody_may_have_put_into_dns_are_not_believed(offering: World) -> None:
+    offering.domain("plain.test", "mx.good.test")
+    demanding("a@plain.test")
+    run_once()
+    assert offering.recipients == []
+    result, _, enhanced, text = outcome("a@plain.test")
+    assert (result, enhanced) == ("bounced", "5.7.30")
+    assert "neither MTA-STS nor DNSSEC" in text
+
+
+def test_a_wrong_certificate_sends_it_back(offering: World) -> None:
+    offering.domain("plain.test", "mx.bad.test")
+    offering.dns.records["plain.test"]["secure"] = True  # type: ignore[index]
+    demanding("a@plain.test")
+    run_once()
+    assert offering.recipients == []
+    result, _, enhanced, text = outcome("a@plain.test")
+    assert (result, enhanced) == ("bounced", "5.7.10")
+    assert "mx.bad.test is not trusted" in text
+    assert Site.objects.get(name="bad.test").backoff_until is None
+
+
+def test_the_report_carries_the_demand_on_where_it_can(offering: World) -> None:
+    offering.domain("plain.test", "mx.good.test")
+    offering.domain("enforced.test", "mx.good.test", "enforce")
+    demanding("a@plain.test", sender="ann@enforced.test")
+    run_once()
+    [report] = reports()
+    assert report.tls_demand == "required"
+    assert [(mail.sender, mail.requires_tls) for mail in offering.keeper.mails] == [("", True)]
+
+
+def test_a_report_is_not_lost_where_the_demand_cannot_be_kept(offering: World) -> None:
+    offering.domain("plain.test", "mx.bad.test")
+    demanding("a@plain.test", sender="ann@plain.test")
+    run_once()
+    assert [(mail.sender, mail.requires_tls) for mail in offering.keeper.mails] == [("", False)]
+    assert offering.recipients == ["ann@plain.test"]
+
+
+def test_a_waiver_passes_a_policy_over(world: World) -> None:
+    world.domain("waived.test", "mx.bad.test", "enforce")
+    put("a@waived.test", content=b"TLS-Required: No\r\n" + PLAIN)
+    put("b@waived.test", name="2")
+    run_once()
+    assert states() == {"a@waived.test": "delivered", "b@waived.test": "deferred"}
+
+
+def test_the_sandbox_keeps_the_promise(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as archive:
+        demanding("a@example.net")
+        run_once()
+        assert states() == {"a@example.net": "delivered"}
+        [mail] = archive.list_mails()
+        assert mail.tls.startswith("TLS")

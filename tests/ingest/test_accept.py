@@ -430,3 +430,20 @@ def test_it_says_try_later_when_the_database_is_away(
     assert isinstance(later, TryLater)
     assert (later.code, later.enhanced, later.status) == (code, enhanced, status)
     assert text not in later.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("field", "requires_tls", "demand"),
+    [
+        (b"TLS-Required: No", False, "waived"),
+        (b"tls-required:\r\n no", False, "waived"),
+        (b"TLS-Required: No", True, "required"),
+        (b"TLS-Required: Yes", False, ""),
+        (b"X-TLS-Required: No", False, ""),
+        (b"Subject: x", True, "required"),
+    ],
+)
+def test_it_keeps_what_the_sender_demands_of_tls(field: bytes, requires_tls: bool, demand: str) -> None:
+    accept(Submission("a@b.test", ("c@d.test",), field + b"\r\n\r\nx\r\n", "smtp", requires_tls=requires_tls))
+    assert Message.objects.get().tls_demand == demand

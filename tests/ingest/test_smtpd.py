@@ -339,3 +339,14 @@ def test_it_refuses_content_like_the_servers_own_default() -> None:
     assert (options.is_strict, options.max_line, options.auth_without_tls) == (True, 998, False)
     assert ServerOptions().max_line == 998
     assert isinstance(Keeper(), Keeper)
+
+
+def test_it_hands_on_what_the_sender_demands_of_tls(
+    server: Running, gate: Gate, certificates: Certificates
+) -> None:
+    with smtplib.SMTP(*server.address, timeout=10) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(certificates.ca)))
+        smtp.ehlo()
+        smtp.login("ann", "right")
+        smtp.sendmail("a@x.test", "b@y.test", b"Subject: x\r\n\r\nx\r\n", ["REQUIRETLS"])
+    assert [each.requires_tls for each in gate.taken] == [True]

@@ -32,6 +32,7 @@ def test_it_reads_the_facts_of_a_mail() -> None:
         is_bulk=False,
         is_auto=False,
         has_8bit=False,
+        waives_tls=False,
     )
 
 

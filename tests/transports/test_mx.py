@@ -306,3 +306,15 @@ def test_it_takes_name_servers_in_each_form():
     made = Resolver(["192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353"])
     found = [(server.address, server.port) for server in made._lookup._resolver.nameservers]
     assert found == [("192.0.2.1", 53), ("192.0.2.1", 5353), ("2001:db8::1", 53), ("2001:db8::1", 5353)]
+
+
+def test_it_says_whether_the_name_server_checked_the_answer():
+    records = {name: {"MX": ["10 mx1.example.test."]} for name in ("signed.test", "bare.test")}
+    records["signed.test"]["secure"] = True
+    with DnsServer(records) as dns:
+
+        async def main():
+            resolver = Resolver([dns.address])
+            return [(await resolver.destination(name)).is_secure for name in ("signed.test", "bare.test")]
+
+        assert asyncio.run(main()) == [True, False]

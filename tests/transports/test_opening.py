@@ -451,3 +451,27 @@ def test_it_defers_where_implicit_tls_meets_a_plain_server(run):
 async def hang_with_greeting(reader, writer):
     writer.write(b"220 hello\r\n")
     await hang(reader, writer)
+
+
+def test_it_opens_only_with_requiretls_where_that_is_needed(run, certificates):
+    async def main():
+        context = certificates.server_context()
+        strict = replace(
+            OPTIONS, tls="required", verify=True, cafile=str(certificates.ca), needs_requiretls=True
+        )
+        for offer, is_fine in (("REQUIRETLS", True), ("SIZE", False)):
+            answer = ("EHLO ", f"250-scripted\r\n250 {offer}")
+            script = [GREETING, TLS_EHLO, ("STARTTLS", starttls(context)), answer]
+            async with ScriptedServer([*script, QUIT] if is_fine else script) as server:
+                if is_fine:
+                    session = await Session.open(server.endpoint, strict)
+                    await session.quit()
+                else:
+                    outcome = await failure(server.endpoint, strict)
+                    assert (outcome.result, outcome.reply_class) == ("bounced", "tls")
+                    assert (outcome.enhanced, outcome.text) == (
+                        "5.7.30",
+                        "the server does not offer REQUIRETLS",
+                    )
+
+    run(main())

@@ -184,3 +184,23 @@ def test_it_forgets_a_login_with_starttls(keeper: Keeper, certificates: Certific
         client.ehlo()
         assert client.has_extn("auth")
         assert client.login("ann", "right")[0] == 235
+
+
+def test_requiretls_is_offered_and_taken_over_tls_only(keeper: Keeper, certificates: Certificates) -> None:
+    options = ServerOptions(hostname="mail.test", tls=certificates.server_context(), offers_requiretls=True)
+    with serving(keeper, options) as running, smtp(running, certificates, tls=False) as client:
+        assert not client.has_extn("requiretls")
+        assert client.docmd("MAIL", "FROM:<a@x.test> REQUIRETLS")[0] == 530
+        client.starttls(context=ssl.create_default_context(cafile=str(certificates.ca)))
+        client.ehlo()
+        assert client.has_extn("requiretls")
+        assert client.docmd("MAIL", "FROM:<a@x.test> REQUIRETLS=yes")[0] == 555
+        client.sendmail("a@x.test", "b@y.test", b"x\r\n", ["REQUIRETLS"])
+        client.sendmail("a@x.test", "b@y.test", b"x\r\n")
+    assert [mail.requires_tls for mail in keeper.mails] == [True, False]
+
+
+def test_requiretls_is_refused_where_it_is_not_offered(server: Running, certificates: Certificates) -> None:
+    with smtp(server, certificates) as client:
+        assert not client.has_extn("requiretls")
+        assert client.docmd("MAIL", "FROM:<a@x.test> REQUIRETLS")[0] == 555

@@ -564,3 +564,27 @@ def test_it_sends_to_a_thousand_recipients(run):
         ]
 
     run(main())
+
+
+def test_it_refuses_what_needs_tls_all_the_way_over_a_session_that_cannot_promise_it(run):
+    """Also where REQUIRETLS is offered in plain text, or over TLS that was not verified."""
+
+    async def main():
+        ehlo = ("EHLO", "250-x\r\n250-PIPELINING\r\n250 REQUIRETLS")
+        async with ScriptedServer([OPENED[0], ehlo, QUIT]) as server:
+            (outcome,) = await send(server, replace(ONE, requires_tls=True))
+        assert (outcome.result, outcome.reply_class, outcome.enhanced) == ("bounced", "tls", "5.7.30")
+
+    run(main())
+
+
+def test_a_report_goes_all_the_same_without_the_promise(run):
+    async def main():
+        ehlo = ("EHLO", "250-x\r\n250-PIPELINING\r\n250 REQUIRETLS")
+        script = [OPENED[0], ehlo, ("MAIL FROM:<>", "250 ok"), *TRANSACTION[1:], QUIT]
+        async with ScriptedServer(script) as server:
+            (outcome,) = await send(server, replace(ONE, sender="", requires_tls=True))
+        assert outcome.result == "delivered"
+        assert server.lines[1] == "MAIL FROM:<>"
+
+    run(main())

@@ -20,6 +20,7 @@ class Features:
     has_8bitmime: bool = False
     has_smtputf8: bool = False
     has_starttls: bool = False
+    has_requiretls: bool = False
     size: int | None = None
     auth: frozenset[str] = frozenset()
 
@@ -35,6 +36,7 @@ class Features:
             has_8bitmime="8BITMIME" in offers,
             has_smtputf8="SMTPUTF8" in offers,
             has_starttls="STARTTLS" in offers,
+            has_requiretls="REQUIRETLS" in offers,
             size=_size(offers.get("SIZE")),
             auth=frozenset(offers.get("AUTH", ())),
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.name
 import dns.nameserver
 import dns.resolver
@@ -44,12 +45,17 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What DNS says to one question. `why` describes a failure."""
+    """What DNS says to one question. `why` describes a failure.
+
+    `is_secure`: the name server says that it validated the answer (DNSSEC), and is believed: it has to be
+    one that can be reached without strangers on the way.
+    """
 
     status: Status
     records: tuple[Rdata, ...] = ()
     ttl: float = NEGATIVE_TTL
     why: str = ""
+    is_secure: bool = False
 
 
 class Lookup:
@@ -104,7 +110,8 @@ class Lookup:
         except Exception as exc:  # what a hostile answer makes the library raise is not known
             return Found(Status.FAILED, ttl=FAILURE_TTL, why=type(exc).__name__)
         ttl = min(max(answer.expiration - time.time(), MIN_TTL), MAX_TTL)
-        return Found(Status.FOUND, tuple(answer), ttl)
+        is_secure = bool(answer.response.flags & dns.flags.AD)
+        return Found(Status.FOUND, tuple(answer), ttl, is_secure=is_secure)
 
     def _keep(self, key: tuple[str, str], found: Found) -> None:
         self._known.pop(key, None)
@@ -124,6 +131,7 @@ def _resolver(nameservers: Sequence[str] | None) -> dns.asyncresolver.Resolver:
             resolver = dns.asyncresolver.Resolver(configure=False)
             resolver.nameservers = ["127.0.0.1"]
     resolver.use_edns(0, 0, 1232)
+    resolver.flags = dns.flags.RD | dns.flags.AD  # to be told whether the answer was validated, RFC 6840 5.7
     resolver.search = []
     return resolver
 

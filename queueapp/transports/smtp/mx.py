@@ -37,10 +37,11 @@ class MxHost:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """`is_implicit`: the domain has no MX and stands for itself."""
+    """`is_implicit`: the domain has no MX and stands for itself. `is_secure`: by DNSSEC (lookup.Found)."""
 
     hosts: tuple[MxHost, ...]
     is_implicit: bool
+    is_secure: bool = False
 
 
 class MxFailed(Exception):
@@ -65,7 +66,7 @@ class Resolver:
             raise _bounced(f"{domain!r} is not a domain", "5.1.2")
         found = await self._lookup.find(domain, "MX")
         if found.status is Status.FOUND:
-            return Destination(_hosts(domain, found), is_implicit=False)
+            return Destination(_hosts(domain, found), is_implicit=False, is_secure=found.is_secure)
         if found.status is Status.NO_DATA:
             return await self._implicit(domain)
         raise _failed(f"the MX of {domain}", domain, found)

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Link:
-    """A connection that is ready for MAIL, with what the server offers on it."""
+    """A connection that is ready for MAIL, with what the server offers on it.
+
+    `is_verified`: over TLS, with a certificate of the host that we asked for.
+    """
 
     wire: Wire
     place: Place
     features: Features
+    is_verified: bool = False
 
 
 async def open_link(endpoint: Endpoint, options: Options) -> Link:
@@ -56,6 +60,7 @@ class _Opening:
             wire = await self._connect()
             await self._hello(wire)
             await self._starttls(wire)
+            self._check_requiretls()
             await self._login(wire)
         except Broken as broken:
             self._close()
@@ -65,7 +70,7 @@ class _Opening:
         except BaseException:
             self._close()
             raise
-        return Link(wire, self.place, self.features)
+        return Link(wire, self.place, self.features, bool(self.place.tls) and self.options.verify)
 
     @property
     def _may_fall_back(self) -> bool:
@@ -128,6 +133,12 @@ class _Opening:
             outcome = self.place.of_reply(reply, "starttls")
             wire.close()
             raise SessionFailed(replace(outcome, result="deferred", reply_class="tls"))
+
+    def _check_requiretls(self) -> None:
+        if self.options.needs_requiretls and not (self.features.has_requiretls and self.place.tls):
+            raise SessionFailed(
+                self.place.of_refusal("tls", "5.7.30", "the server does not offer REQUIRETLS")
+            )
 
     async def _handshake(self, wire: Wire) -> None:
         self.stage = "starttls"

@@ -58,6 +58,7 @@ class ServerOptions:
     offers_auth: bool = False
     auth_without_tls: bool = False
     auth_on_loopback: bool = True  # no wire to listen on, so no TLS needed
+    offers_requiretls: bool = False  # on a session with TLS, RFC 8689
 
 
 class Handler:

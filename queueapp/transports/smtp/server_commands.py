@@ -39,7 +39,6 @@ class Commands(Transaction):
     def __init__(self, handler: Handler, options: ServerOptions) -> None:
         super().__init__(handler, options)
         self.is_lost = self.is_closing = False
-        self.tls = ""
         self.is_local = False
         self._auth: Exchange | None = None
         self.forget_all()
@@ -111,6 +110,8 @@ class Commands(Transaction):
         lines += ["SMTPUTF8", "ENHANCEDSTATUSCODES"]
         if self.options.tls and not self.tls:
             lines.append("STARTTLS")
+        if self.options.offers_requiretls and self.tls:
+            lines.append("REQUIRETLS")
         if self._may_auth:
             lines.append("AUTH " + " ".join(MECHANISMS))
         self.answer_raw(encode_lines(250, lines))

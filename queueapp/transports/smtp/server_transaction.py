@@ -31,7 +31,7 @@ class Transaction:
     def __init__(self, handler: Handler, options: ServerOptions) -> None:
         self.handler = handler
         self.options = options
-        self.helo = ""
+        self.helo = self.tls = ""
         self.reader: DataReader | None = None
         self._n_errors = 0
         self._forget_transaction()
@@ -39,7 +39,7 @@ class Transaction:
     def _forget_transaction(self) -> None:
         self.sender: str | None = None
         self.recipients: list[str] = []
-        self.needs_utf8 = self.is_8bit = False
+        self.needs_utf8 = self.is_8bit = self.requires_tls = False
         self.notes: dict[str, Any] = {}
         self._n_refused = 0
 
@@ -90,6 +90,10 @@ class Transaction:
                 self.is_8bit = value.upper() == "8BITMIME"
             elif name == "SMTPUTF8" and not value:
                 self.needs_utf8 = True
+            elif name == "REQUIRETLS" and not value and self.options.offers_requiretls:
+                if not self.tls:
+                    raise WrongLine(Reply(530, "5.7.10", "REQUIRETLS needs TLS: say STARTTLS first"))
+                self.requires_tls = True
             elif name != "AUTH" or not self.options.offers_auth:
                 raise WrongLine(Reply(555, "5.5.4", f"Unsupported parameter: {printable(name, 40)}"))
 
@@ -170,7 +174,14 @@ class Transaction:
         if refusal:
             self._end_mail_data(refusal)
             return
-        envelope = Envelope(self.sender or "", tuple(self.recipients), content, self.needs_utf8, self.is_8bit)
+        envelope = Envelope(
+            self.sender or "",
+            tuple(self.recipients),
+            content,
+            self.needs_utf8,
+            self.is_8bit,
+            self.requires_tls,
+        )
         self.settle(partial(self.handler.on_data, self._session, envelope), self._end_mail_data)
 
     def _end_mail_data(self, reply: Reply) -> None:

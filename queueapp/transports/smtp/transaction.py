@@ -41,6 +41,7 @@ class Transaction:
 
     def __init__(self, link: Link, envelope: Envelope, timeouts: Timeouts) -> None:
         self.wire, self.place, self.features = link.wire, link.place, link.features
+        self._passes_requiretls = envelope.requires_tls and link.is_verified and link.features.has_requiretls
         self.envelope = envelope
         self.timeouts = timeouts
         self.stage: Stage = "mail"
@@ -69,6 +70,9 @@ class Transaction:
         envelope, size = self.envelope, len(self.envelope.content)
         if _UNSAFE.search(envelope.sender):
             self._refuse_all("protocol", "5.1.7", f"the sender {envelope.sender!r} can't be sent as it is")
+        elif envelope.requires_tls and envelope.sender and not self._passes_requiretls:
+            text = "the sender demands TLS all the way (REQUIRETLS), which this session can't promise"
+            self._refuse_all("tls", "5.7.30", text)
         elif self.features.size and size > self.features.size:
             text = f"the mail has {size} octets, and the server takes {self.features.size} at most"
             self._refuse_all("too_large", "5.3.4", text)
@@ -204,6 +208,8 @@ class Transaction:
             line += " BODY=8BITMIME"
         if envelope.needs_utf8 or not line.isascii() or not self._are_ascii(to_send):
             line += " SMTPUTF8"
+        if self._passes_requiretls:
+            line += " REQUIRETLS"
         return line.encode() + b"\r\n"
 
     def _are_ascii(self, indexes: list[int]) -> bool:
