@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.access import dkim
 from queueapp.conf import Address, Conf, RouteSpec
-from queueapp.management.doctor import machine, network, stores
+from queueapp.management.doctor import keys, machine, network, stores
 from queueapp.management.doctor.finding import Finding
 from queueapp.models import Delivery, RecipientDomain
 from queueapp.models.message import Message
 from queueapp.workers.listening import bind
+from tests.dnsserver import DnsServer
 from tests.system import System
 from tests.transports.certificates import make_certificates
 
@@ -112,3 +115,21 @@ def test_it_probes_the_database_and_leaves_nothing() -> None:
 
     assert set(levels(stores.database(settings()))) <= {"ok", "warn"}
     assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.django_db
+def test_it_looks_whether_dkim_keys_can_be_used_and_found(settings: Any) -> None:
+    with DnsServer({}) as dns:
+        host, _, port = dns.address.partition(":")
+        at = replace(conf.current(), route=RouteSpec("mx"), dns=(Address(host, int(port)),))
+        with conf.override(dns=at.dns):
+            assert [each.level for each in keys.dkim(at)] == ["warn"]
+            assert list(keys.dkim(replace(at, route=RouteSpec("sandbox")))) == []
+            [key] = dkim.create("example.com", selector="s1", is_active=True, actor="test")
+            [found] = keys.dkim(at)
+            assert (found.level, "no TXT record" in found.text) == ("warn", True)
+            assert "manage.py dkim show example.com" in found.advice
+            dns.records[key.record_name] = {"TXT": [" ".join(f'"{part}"' for part in key.record)]}
+            assert [each.level for each in keys.dkim(at)] == ["ok"]
+            settings.SECRET_KEY = "another" * 10
+            assert [each.level for each in keys.dkim(at)] == ["FAIL"]

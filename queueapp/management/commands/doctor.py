@@ -13,7 +13,7 @@ from django.core.management.base import CommandParser
 from queueapp import conf
 from queueapp.management.base import Command as Base
 from queueapp.management.columns import printable
-from queueapp.management.doctor import machine, network, stores
+from queueapp.management.doctor import keys, machine, network, stores
 from queueapp.management.doctor.finding import Finding, fail
 
 
@@ -35,6 +35,7 @@ class Command(Base):
             stores.runners,
             network.names,
             partial(network.way_out, domain=options["to"]),
+            keys.dkim,
             machine.certificate,
             machine.settings,
         )
