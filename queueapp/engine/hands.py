@@ -24,6 +24,8 @@ from queueapp.engine.outcome import Result
 from queueapp.engine.writer import GroupCommit
 
 MAX_HELD = 4000
+# Nobody waits for the commit of an outcome: the journal has it.
+OUTCOMES_LINGER = 0.05
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +52,9 @@ class Hands:
         """In the writer's hands, by delivery id."""
         self._settled_one = asyncio.Event()
         self._big = bodies.Budget(bodies.LATE_TOTAL)
-        self._writer: GroupCommit[list[Result], list[bool]] = GroupCommit("outcomes", self._record)
+        self._writer: GroupCommit[list[Result], list[bool]] = GroupCommit(
+            "outcomes", self._record, linger=OUTCOMES_LINGER
+        )
 
     @property
     def room(self) -> int:

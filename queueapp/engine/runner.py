@@ -49,6 +49,8 @@ LONGEST = 720.0
 LINGER = 10.0
 # A claim of one domain while there is room, and when the hands are full.
 SHARE, SMALL_SHARE = 200, 20
+# Claims that brought less than FEW are so many seconds apart.
+FEW, CLAIM_EVERY = 100, 0.05
 # Seconds to: let transactions end before a life ends, let them end on SIGTERM, write what came of them.
 DRAIN, STOP_GRACE, END_GRACE, WRITE_GRACE = 3.0, 5.0, 60.0, 1.0
 T = TypeVar("T")
@@ -136,6 +138,7 @@ class QueueRunner:
         idle_since: float | None = None
         while not self.stopping and time.monotonic() < end:
             self.wake.clear()
+            began = time.monotonic()
             n = await self._claim_some()
             if n or self.hands.held:
                 idle_since = None
@@ -146,6 +149,9 @@ class QueueRunner:
             if not n:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), 1.0)
+            if n < FEW:
+                # Where mail comes singly, a claim for each would cost more than its delivery.
+                await asyncio.sleep(max(0.0, began + CLAIM_EVERY - time.monotonic()))
         return False
 
     async def _is_mail_due(self) -> bool:

@@ -33,6 +33,7 @@ from queueapp.models import Message, Suppression, TlsDemand
 MAX_LINE = 998
 MAX_HOPS = 50
 _SMALL = 256 * 1024
+_LINGER = 0.002
 # PostgreSQL takes 65,535 in a query, SQLite may take 32,766.
 _MAX_PARAMETERS = 5000
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def _writer() -> GroupCommit[_Prepared, Accepted]:
     pid = os.getpid()
     if pid not in _writers:
         _writers.clear()
-        _writers[pid] = GroupCommit("accept", _settle)
+        _writers[pid] = GroupCommit("accept", _settle, linger=_LINGER)
     return _writers[pid]
 
 
