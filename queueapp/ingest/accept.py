@@ -21,6 +21,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.engine import domains
 from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue
 from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import idempotency
@@ -224,6 +225,8 @@ def _plain(text: str, size: int) -> str:
 
 def _settle(batch: list[_Prepared]) -> list[Accepted]:
     """Store a batch in one transaction. Raises DatabaseError; then nothing of it is stored."""
+    # Before the transaction, where ids of domains may be remembered.
+    domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
     with transaction.atomic():
         repeats = idempotency.known([_key(each) for each in batch])
         fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
