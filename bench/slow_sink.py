@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections import deque
 
 import uvloop
 
@@ -26,6 +27,7 @@ class Manner:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.rtt, self.think = options.rtt, options.think
+        self.is_prompt = not self.rtt and not self.think
         self.refuse, self.watch = options.refuse, options.watch.encode()
         self.n = 0
         self._said = 0
@@ -52,7 +54,8 @@ class Receiver(asyncio.Protocol):
         self.manner = manner
         self.recipient = b""
         self._held = b""
-        self._in_data = False
+        self._in_data = self._is_gone = False
+        self._waiting: deque[bytes] = deque()
         self._due = 0.0
         self._loop = asyncio.get_running_loop()
 
@@ -77,6 +80,14 @@ class Receiver(asyncio.Protocol):
                 self._held = rest
                 self._command(line)
 
+    def eof_received(self) -> bool:
+        """A client that says QUIT with its content may close its half at once: it still gets its replies."""
+        self._reply(b"")
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_gone = True
+
     def _command(self, line: bytes) -> None:
         verb = line[:4].upper()
         if verb == b"EHLO":
@@ -92,7 +103,7 @@ class Receiver(asyncio.Protocol):
             self._reply(b"554 5.5.1 no valid recipients\r\n")
         elif verb == b"QUIT":
             self._reply(b"221 2.0.0 bye\r\n")
-            self._loop.call_at(max(self._due, self._loop.time()), self.transport.close)
+            self._reply(b"")
         else:
             if verb in (b"MAIL", b"RSET"):
                 self.recipient = b""
@@ -107,17 +118,24 @@ class Receiver(asyncio.Protocol):
             self._reply(b"250 2.1.5 Ok\r\n")
 
     def _reply(self, text: bytes, late: float = 0.0) -> None:
-        """After a round trip and `late` more, and never before the reply to what came first."""
-        late += self.manner.rtt
-        now = self._loop.time()
-        if not late and self._due <= now:
-            self.transport.write(text)
-            return
-        self._due = max(self._due, now + late)
-        self._loop.call_at(self._due, self._write, text)
+        """After a round trip and `late` more, and never before the reply to what came first; b"" closes.
 
-    def _write(self, text: bytes) -> None:
-        if not self.transport.is_closing():
+        Timers that are due at once have no order of their own, so each takes the oldest reply.
+        """
+        self._waiting.append(text)
+        self._due = max(self._due, self._loop.time() + self.manner.rtt + late)
+        if self.manner.is_prompt:
+            self._write()
+        else:
+            self._loop.call_at(self._due, self._write)
+
+    def _write(self) -> None:
+        text = self._waiting.popleft()
+        if self._is_gone or self.transport.is_closing():
+            return
+        if not text:
+            self.transport.close()
+        else:
             self.transport.write(text)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import time
 
 import pytest
@@ -63,3 +64,17 @@ def test_it_refuses_for_now_and_counts_that() -> None:
         sink.wait_for(1, settle=0)
         with pytest.raises(Failed, match="452"):
             push(sink.address, Mails(1), connections=1)
+
+
+def test_who_says_quit_with_the_content_gets_all_answers() -> None:
+    with (
+        SlowSink("--rtt", "0.01", "--think", "0.01") as sink,
+        socket.create_connection(sink.address) as client,
+    ):
+        client.sendall(
+            b"EHLO a.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
+        )
+        client.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: client.recv(4096), b""))
+    codes = [line[:3] for line in said.splitlines() if line[3:4] == b" "]
+    assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"221"]
