@@ -19,10 +19,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.engine import pacing
 from queueapp.engine.counters import Changes
 from queueapp.models import Delivery, RecipientDomain, State
 
@@ -88,7 +89,7 @@ def claim(
         if not domains:
             return []
         share = min(per_domain, max(1, limit // len(domains)))
-        picked = _pick([domain.pk for domain in domains], share, now)[:limit]
+        picked = _pick([domain.pk for domain in domains], share, now, pacing.room(domains))[:limit]
         by_id = {domain.pk: domain for domain in domains}
         claimed = [_claimed(row, by_id) for row in _lock(picked)]
         _mark(runner_id, claimed, now)
@@ -138,22 +139,18 @@ def claimed_by(runner_id: int, ids: Collection[int]) -> list[Claimed]:
 
 
 def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[RecipientDomain]:
-    due = (
-        RecipientDomain.objects.filter(due_at__lte=now)
-        .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
-        .order_by("due_at")
-    )
+    due = RecipientDomain.objects.due(now).select_related("site").order_by("due_at")
     if skip:
         due = due.exclude(site_id__in=skip)
-    return list(due.select_for_update(skip_locked=True)[:n])
+    return list(due.select_for_update(skip_locked=True, of=("self",))[:n])
 
 
-def _pick(domain_ids: list[int], share: int, now: datetime) -> list[int]:
-    """Ids of due rows, at most `share` of each domain, higher priorities first."""
+def _pick(domain_ids: list[int], share: int, now: datetime, room: pacing.Room) -> list[int]:
+    """Ids of due rows, at most `share` of each domain, higher priorities first; fewer where a rate holds."""
     taken: Counter[int] = Counter()
     ids = []
     for domain_id, _, delivery_id, _ in _probe(domain_ids, share, now):
-        if taken[domain_id] < share:
+        if taken[domain_id] < share and room.takes(domain_id):
             taken[domain_id] += 1
             ids.append(delivery_id)
     return ids

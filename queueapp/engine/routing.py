@@ -21,7 +21,8 @@ from typing import TypeVar, cast
 from django.utils import timezone
 
 from queueapp import conf
-from queueapp.models import EgressSource, RecipientDomain, Route, Site
+from queueapp.conf import Rate, rate_or_none
+from queueapp.models import RecipientDomain, Route, Site
 from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
 from queueapp.transports.smtp.mx import MxFailed, Resolver
 
@@ -40,6 +41,8 @@ class Way:
     host: str = ""
     port: int = 25
     options: Options = Options(ehlo_name="")
+    pool_id: int | None = None
+    source_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,39 @@ class Plan:
     site_name: str
     endpoints: tuple[Endpoint, ...]
     options: Options
-    max_sessions: int
+    limits: SiteLimits
     n_failures: int
     backoff_until: datetime | None
     backoff_class: str
     backoff_reply: str
+    domain_id: int = 0
+    domain_rate: Rate | None = None
+    pool_id: int | None = None
+    source_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """What a site takes of all runners together."""
+
+    max_sessions: int
+    max_mails: int
+    rate: Rate | None
+
+    @classmethod
+    def of(cls, site: Site) -> SiteLimits:
+        """The site's own, else those of the settings."""
+        current = conf.current()
+        return cls(
+            site.max_sessions or current.site_sessions,
+            site.max_mails or current.session_mails,
+            rate_of(site.rate, current.site_rate),
+        )
+
+
+def rate_of(text: str, otherwise: Rate | None) -> Rate | None:
+    """A rate as a row has it; empty: what the settings say."""
+    return rate_or_none(text) if text else otherwise
 
 
 class NoWay(Exception):
@@ -97,6 +128,11 @@ class Router:
             self._plans[domain] = (time.monotonic() + _PLAN_TTL, plan)
             return plan
 
+    def forget(self) -> None:
+        """Limits or routes changed: all plans are made anew. DNS answers stay."""
+        self._plans = {}
+        self._routes = (0.0, [])
+
     def forget_site(self, site_id: int) -> None:
         """Its back-off changed: plans are made anew."""
         self._plans = {name: entry for name, entry in self._plans.items() if entry[1].site_id != site_id}
@@ -131,18 +167,22 @@ class Router:
             if len(key) > 64:
                 key = "relay:" + hashlib.sha256(key.encode()).hexdigest()[:40]
             endpoints = (Endpoint(way.host, way.port),)
-        site = await self._in_db(lambda: _site(key, name, way.kind, hosts, domain_id))
+        site, domain_rate = await self._in_db(lambda: _site(key, name, way.kind, hosts, domain_id))
         return Plan(
             site_id=site.pk,
             site_key=key,
             site_name=site.name,
             endpoints=endpoints,
             options=way.options,
-            max_sessions=site.max_sessions or conf.current().site_sessions,
+            limits=SiteLimits.of(site),
             n_failures=site.n_failures,
             backoff_until=site.backoff_until,
             backoff_class=site.backoff_class,
             backoff_reply=site.backoff_reply,
+            domain_id=domain_id,
+            domain_rate=rate_of(domain_rate, conf.current().domain_rate),
+            pool_id=way.pool_id,
+            source_id=way.source_id,
         )
 
     async def _way(self, domain: str) -> Way:
@@ -172,8 +212,8 @@ def default_way() -> Way:
     return Way("relay", spec.host, spec.port, _relay_options(options, spec.tls, spec.username, spec.password))
 
 
-def base_options(source: EgressSource | None = None) -> Options:
-    """How to talk to anybody, from this source where it may be used."""
+def base_options() -> Options:
+    """How to talk to anybody, from the address that the system chooses (engine/sources.py knows others)."""
     current = conf.current()
     reply = current.reply_timeout.total_seconds()
     timeouts = Timeouts(
@@ -183,8 +223,6 @@ def base_options(source: EgressSource | None = None) -> Options:
         rcpt=reply,
         data_start=reply,
     )
-    if source and source.is_active:
-        return Options(ehlo_name=source.ehlo_name, source_address=source.address, timeouts=timeouts)
     return Options(ehlo_name=current.host, timeouts=timeouts)
 
 
@@ -200,10 +238,9 @@ def _relay_options(options: Options, tls: str, username: str, password: str) -> 
 
 
 def _routes() -> list[tuple[str, Way]]:
-    current = conf.current()
+    current, options = conf.current(), base_options()
     found = []
-    for row in Route.objects.select_related("source"):
-        options = base_options(row.source)
+    for row in Route.objects.all():
         if row.kind == "sandbox":
             way = Way("sandbox", current.sandbox.host, current.sandbox.port, options)
         elif row.kind == "mx":
@@ -212,18 +249,19 @@ def _routes() -> list[tuple[str, Way]]:
             way = Way(
                 "relay", row.host, row.port, _relay_options(options, row.tls, row.username, row.password)
             )
+        way = replace(way, pool_id=row.pool_id, source_id=row.source_id)
         found.append((row.pattern.lower(), way))
     return found
 
 
-def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]], domain_id: int) -> Site:
+def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]], domain_id: int) -> tuple[Site, str]:
+    """The site's row, and the rate of the domain's."""
     site, _ = Site.objects.get_or_create(
         key=key, defaults={"name": name[:255], "route": kind, "hosts": [list(host) for host in hosts]}
     )
-    RecipientDomain.objects.filter(pk=domain_id).exclude(site=site).update(
-        site=site, site_checked_at=timezone.now()
-    )
-    return site
+    domain = RecipientDomain.objects.filter(pk=domain_id)
+    domain.exclude(site=site).update(site=site, site_checked_at=timezone.now())
+    return site, domain.values_list("rate", flat=True).first() or ""
 
 
 def common_name(hosts: list[str]) -> str:

@@ -3,9 +3,12 @@ from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.domain import RecipientDomain
+from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
+from queueapp.models.hold import HoldRule
 from queueapp.models.message import Body, Message
 from queueapp.models.minute import EVERY_DOMAIN, Minute
-from queueapp.models.route import EgressSource, Route
+from queueapp.models.revision import Revision
+from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
 from queueapp.models.site import Site
 from queueapp.models.suppression import Suppression
@@ -22,16 +25,23 @@ __all__ = [
     "AuditEvent",
     "Body",
     "Delivery",
+    "EgressPool",
+    "EgressRule",
     "EgressSource",
+    "HoldRule",
     "IdempotencyKey",
     "Message",
     "Minute",
+    "PoolMember",
     "RecipientDomain",
+    "Revision",
     "Route",
     "Runner",
     "Site",
     "SmtpLogin",
+    "SourceDay",
     "State",
     "Suppression",
+    "Suspension",
     "host_of",
 ]
