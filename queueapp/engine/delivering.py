@@ -11,6 +11,8 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, cast
 
 from django.db import DatabaseError
@@ -61,7 +63,7 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
         while following is not None:
             group, following = following, None
             try:
-                await _open(runner, site, door, is_new=group.n_restarts > 0)
+                await _open(runner, site, door, group)
                 if group.good_until < time.monotonic():
                     site.add(group, first=True)
                     following = await _another_slot(runner, site, door)
@@ -104,11 +106,11 @@ async def _another_slot(runner: Staffing, site: SiteWork, door: Door) -> Group |
     return None
 
 
-async def _open(runner: Staffing, site: SiteWork, door: Door, *, is_new: bool) -> None:
+async def _open(runner: Staffing, site: SiteWork, door: Door, group: Group) -> None:
     """A session that is usable, and new if a kept one has failed this mail. Raises SessionFailed."""
     session = door.session
     if session is not None:
-        is_worn = session.n_sent >= site.share.max_mails or (is_new and session.n_sent)
+        is_worn = session.n_sent >= site.share.max_mails or (group.n_restarts and session.n_sent)
         if session.is_usable and not is_worn:
             return
         door.session = None
@@ -119,7 +121,7 @@ async def _open(runner: Staffing, site: SiteWork, door: Door, *, is_new: bool) -
             if site.share.n_open >= site.share.granted:
                 # The receiver must see the end of this one before the next one begins.
                 await asyncio.sleep(COOLING)
-    door.session = await connect(runner, door)
+    door.session = await connect(runner, site, door, len(group.rows))
 
 
 async def _hand_over(
@@ -148,19 +150,33 @@ async def _hand_over(
     await feed_back(runner, site, outcomes)
 
 
-async def connect(runner: Staffing, door: Door) -> Session:
-    """To the first host of the plan that lets us. Raises SessionFailed with the last one's outcome."""
+async def connect(runner: Staffing, site: SiteWork, door: Door, n: int) -> Session:
+    """To the first host of the plan that lets us, for `n` mails. Raises SessionFailed with the last one's
+    outcome."""
     failed: Outcome | None = None
     for endpoint in door.plan.endpoints:
         try:
             if door.plan.site_key.startswith("mx:"):
                 endpoint = replace(endpoint, addresses=await runner.router.addresses(endpoint.host))
+            elif len(site.pool.members) > 1:
+                endpoint = replace(endpoint, addresses=await _addresses(endpoint.host))
+            runner.fit(site, door, n, {ip_address(each).version for each in endpoint.addresses})
             return await Session.open(endpoint, door.options)
         except NoWay as error:
             failed = failed or error.outcome
         except SessionFailed as error:
             failed = error.outcome
     raise SessionFailed(failed or Outcome(result="deferred", reply_class="dns", text="no host to try"))
+
+
+async def _addresses(host: str) -> tuple[str, ...]:
+    """Those that the system knows for a relay's name; none where it fails: the session says why."""
+    try:
+        async with asyncio.timeout(10):
+            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), None, type=SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
 async def _send(runner: Staffing, session: Session, group: Group, content: bytes) -> list[Outcome]:

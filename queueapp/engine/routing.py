@@ -46,6 +46,17 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a way leads for one domain: the site by its key and name, its hosts, the endpoints to try."""
+
+    way: Way
+    key: str
+    name: str
+    hosts: list[tuple[int, str]]
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How to deliver to a domain. `endpoints` without addresses are resolved when they are tried."""
 
@@ -144,7 +155,8 @@ class Router:
         except MxFailed as error:
             raise NoWay(error.outcome) from None
 
-    async def _make(self, domain: str, domain_id: int) -> Plan:
+    async def lead(self, domain: str) -> Lead:
+        """Where the way of a domain leads, without a look at its site. Raises NoWay."""
         way = await self._way(domain)
         if way.kind == "mx":
             try:
@@ -167,12 +179,19 @@ class Router:
             if len(key) > 64:
                 key = "relay:" + hashlib.sha256(key.encode()).hexdigest()[:40]
             endpoints = (Endpoint(way.host, way.port),)
-        site, domain_rate = await self._in_db(lambda: _site(key, name, way.kind, hosts, domain_id))
+        return Lead(way, key, name, hosts, endpoints)
+
+    async def _make(self, domain: str, domain_id: int) -> Plan:
+        lead = await self.lead(domain)
+        way = lead.way
+        site, domain_rate = await self._in_db(
+            lambda: _site(lead.key, lead.name, way.kind, lead.hosts, domain_id)
+        )
         return Plan(
             site_id=site.pk,
-            site_key=key,
+            site_key=lead.key,
             site_name=site.name,
-            endpoints=endpoints,
+            endpoints=lead.endpoints,
             options=way.options,
             limits=SiteLimits.of(site),
             n_failures=site.n_failures,

@@ -11,6 +11,7 @@ not chosen. Where none is left, `why_none` says why, and until when.
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,8 @@ class Source:
     address: str = ""
     ehlo_name: str = ""
     is_active: bool = True
+    is_here: bool = True
+    """Whether this machine has the address; several machines have different ones."""
     daily_cap: Callable[[date], int | None] = lambda day: None
 
     @property
@@ -95,18 +98,26 @@ class Book:
         self, pool_id: int | None, source_id: int | None, sender: str, login: str, tags: Iterable[str]
     ) -> Pool:
         """By the rules, else the route's."""
-        if self.rules:
-            found = {
-                EgressRule.Kind.LOGIN: {login.lower()} if login else set(),
-                EgressRule.Kind.SENDER_DOMAIN: {sender.rpartition("@")[2].lower()},
-                EgressRule.Kind.TAG: {tag.lower() for tag in tags},
-            }
-            for kind, value, rule_pool in self.rules:
-                if value in found.get(EgressRule.Kind(kind), set()) and rule_pool in self.pools:
-                    return self.pools[rule_pool]
+        by_rule = self._by_rule(sender, login, tags) if self.rules else None
+        if by_rule:
+            return by_rule
         if pool_id in self.pools:
             return self.pools[pool_id]
         return self.singles.get(source_id or 0, NO_POOL)
+
+    def is_by_rule(self, sender: str, login: str, tags: Iterable[str]) -> bool:
+        return self._by_rule(sender, login, tags) is not None
+
+    def _by_rule(self, sender: str, login: str, tags: Iterable[str]) -> Pool | None:
+        found = {
+            EgressRule.Kind.LOGIN: {login.lower()} if login else set(),
+            EgressRule.Kind.SENDER_DOMAIN: {sender.rpartition("@")[2].lower()},
+            EgressRule.Kind.TAG: {tag.lower() for tag in tags},
+        }
+        for kind, value, pool_id in self.rules:
+            if value in found.get(EgressRule.Kind(kind), set()) and pool_id in self.pools:
+                return self.pools[pool_id]
+        return None
 
     def renewed(self, pool: Pool) -> Pool:
         """The same pool as it is now."""
@@ -127,6 +138,7 @@ class Book:
             (source, weight)
             for source, weight in pool.members
             if source.is_active
+            and source.is_here
             and self.block(source, site_id, now) is None
             and (not families or not source.family or source.family in families)
             and (source.daily_cap(now.date()) is None or left(source.pk, site_id) > 0)
@@ -140,6 +152,14 @@ class Book:
     def has_other(self, pool: Pool, site_id: int, source: Source, left: Left) -> bool:
         """Whether mail of the pool has a way round this source."""
         return any(each.pk != source.pk for each, _ in self.usable(pool, site_id, left))
+
+    def is_elsewhere(self, pool: Pool, site_id: int) -> bool:
+        """Whether only another machine has a source of the pool that may be used."""
+        now = timezone.now()
+        return any(
+            source.is_active and not source.is_here and self.block(source, site_id, now) is None
+            for source, _ in pool.members
+        )
 
     def why_none(self, pool: Pool, site_id: int, site_name: str) -> tuple[Outcome, datetime]:
         """Where `usable` is empty: the cause for each delivery, and when to try again."""
@@ -174,11 +194,24 @@ def choose(found: list[tuple[Source, int]]) -> Source:
     return random.choices([source for source, _ in found], [weight for _, weight in found])[0]
 
 
+def is_here(address: str) -> bool:
+    """Whether a socket of this machine can have the address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
 def load() -> Book:
     """What the database says now."""
     rows = {row.pk: row for row in EgressSource.objects.all()}
     sources = {
-        pk: Source(pk, row.name, row.address, row.ehlo_name, row.is_active, row.daily_cap)
+        pk: Source(
+            pk, row.name, row.address, row.ehlo_name, row.is_active, is_here(row.address), row.daily_cap
+        )
         for pk, row in rows.items()
     }
     pools = {

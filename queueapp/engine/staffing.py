@@ -172,6 +172,10 @@ class Staffing:
         """A kept session, or a place for a new one; None: there is none now, and it is asked for."""
         site_id, share = site.plan.site_id, site.share
         found = self.book.usable(site.pool, site_id, self.warmups.left)
+        if self.warmups.has_asked:
+            self._spawn(self.warmups.fetch())
+            if any(self.warmups.is_pending(source.pk, site_id) for source, _ in site.pool.members):
+                return None
         if not found:
             self._no_source(site)
             return None
@@ -197,6 +201,21 @@ class Staffing:
             self.warmups.use(door.source.pk, site_id, len(group.rows))
         return group
 
+    def fit(self, site: SiteWork, door: Door, n: int, families: set[int]) -> None:
+        """Another source where this one's family is none of the receiver's; `n` mails go with it."""
+        if not families or not door.source.family or door.source.family in families:
+            return
+        found = self.book.usable(site.pool, site.plan.site_id, self.warmups.left, families)
+        today, site_id = timezone.now().date(), site.plan.site_id
+        found = [each for each in found if each[0].daily_cap(today) is None
+                 or self.warmups.left(each[0].pk, site_id) >= n]  # fmt: skip
+        if found:
+            if door.source.daily_cap(today) is not None:
+                self.warmups.use(door.source.pk, site_id, -n)
+            door.source = choose(found)
+            if door.source.daily_cap(today) is not None:
+                self.warmups.use(door.source.pk, site_id, n)
+
     def next_group(self, site: SiteWork, door: Door, n_groups: int) -> Group | None:
         """More for a session that has just sent; None where it should end or do something else first."""
         if self.stopping or site.share.is_over or self._must_yield(site):
@@ -217,15 +236,13 @@ class Staffing:
         return any(each is not site and each.wants_session and not each.n_sessions for each in others)
 
     def _no_source(self, site: SiteWork) -> None:
-        """No source may be used: wait for an answer, or set the mail aside with the cause."""
-        site_id = site.plan.site_id
-        if self.warmups.has_asked:
-            self._spawn(self.warmups.fetch())
-        if any(self.warmups.is_pending(source.pk, site_id) for source, _ in site.pool.members):
+        """No source may be used: the mail is left to another machine, or set aside with the cause."""
+        if self.book.is_elsewhere(site.pool, site.plan.site_id):
+            self._leave_to_others(site)
             return
         rest = [row for group in site.take_all() for row in group.rows]
         if rest:
-            outcome, until = self.book.why_none(site.pool, site_id, site.plan.site_name)
+            outcome, until = self.book.why_none(site.pool, site.plan.site_id, site.plan.site_name)
             self.set_aside(rest, outcome, until)
 
     # Limits

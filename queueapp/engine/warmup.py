@@ -41,6 +41,7 @@ class Warmups:
         self._in_db, self._came = in_db, came
         self._blocks: dict[tuple[int, int], _Block] = {}
         self._asked: dict[tuple[int, int], None] = {}
+        self._is_fetching = False
 
     def left(self, source_id: int, site_id: int) -> int:
         """Mails that may go now; where that is not known yet it is asked for, and none may."""
@@ -58,17 +59,24 @@ class Warmups:
         self._blocks[source_id, site_id].n -= n
 
     async def fetch(self) -> None:
-        """Get the blocks that were asked for."""
+        """Get the blocks that were asked for, one after another."""
+        if self._is_fetching:
+            return
+        self._is_fetching = True
+        try:
+            while self._asked:
+                await self._fetch(*next(iter(self._asked)))
+        except DatabaseError as error:
+            log.warning("what a warm-up leaves is not known: %s", error)
+        finally:
+            self._is_fetching = False
+
+    async def _fetch(self, source_id: int, site_id: int) -> None:
         day = timezone.now().date()
-        for source_id, site_id in list(self._asked):
-            try:
-                n = await self._in_db(partial(reserve, source_id, site_id, day))
-            except DatabaseError as error:
-                log.warning("the warm-up of source %d is not known: %s", source_id, error)
-                return
-            self._blocks[source_id, site_id] = _Block(day, n, is_last=n < BLOCK)
-            del self._asked[source_id, site_id]
-            self._came(site_id)
+        n = await self._in_db(partial(reserve, source_id, site_id, day))
+        self._blocks[source_id, site_id] = _Block(day, n, is_last=n < BLOCK)
+        self._asked.pop((source_id, site_id), None)
+        self._came(site_id)
 
     @property
     def has_asked(self) -> bool:
