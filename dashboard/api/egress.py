@@ -157,6 +157,7 @@ def create_rule(request: HttpRequest, asked: RuleIn) -> Status[dict[str, Any]]:
 
 @router.delete("/egress-rules/{rule_id}", auth=Asks("admin"), response={204: None, **_REFUSALS})
 def delete_rule(request: HttpRequest, rule_id: int) -> Status[None]:
+    """Its mail takes the next rule's pool, or the route's."""
     egress.delete_rule(actor(request), rule_id)
     return Status(204, None)
 

@@ -22,6 +22,7 @@ from queueapp.models import (
     Message,
     Minute,
     Runner,
+    SourceDay,
     State,
 )
 from queueapp.stats import METRICS
@@ -33,6 +34,7 @@ KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
+KEEP_SOURCE_DAYS = timedelta(days=40)
 
 
 def prune(older_than: datetime, batch: int = 500) -> int:
@@ -73,17 +75,19 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys and ended runners."""
+    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, days of warm-ups."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
+    days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
     return {
         "minutes": _prune_minutes(now - KEEP_MINUTES, batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
+        "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
     }
 
 
-def _delete(ids: object, model: type[IdempotencyKey] | type[Runner]) -> int:
+def _delete(ids: object, model: type[IdempotencyKey] | type[Runner] | type[SourceDay]) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 
 

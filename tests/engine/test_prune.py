@@ -99,7 +99,9 @@ def test_it_removes_old_records() -> None:
             job="runner-1", machine="m", pid=1, started_at=ended, lease_until=ended, ended_at=ended
         )
     Runner.objects.create(job="runner-2", machine="m", pid=2, started_at=OLD, lease_until=OLD)
-    assert prune_records(NOW) == {"minutes": 0, "idempotency keys": 1, "runners": 1}
+    assert prune_records(NOW) == {
+        "minutes": 0, "idempotency keys": 1, "runners": 1, "days of warm-ups": 0,
+    }  # fmt: skip
     assert IdempotencyKey.objects.get().key == "new"
     assert Runner.objects.count() == 2
     assert Message.objects.count() == 1

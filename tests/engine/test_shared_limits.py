@@ -133,6 +133,7 @@ def test_a_domain_with_a_rate_does_not_hold_up_the_others_of_its_site(home: Path
     assert Site.objects.get().next_at is None
 
 
+@pytest.mark.once
 def test_a_receiver_that_is_slow_to_greet_gets_its_mail_in_spite_of_a_rate(home: Path) -> None:
     def slowly(verb: str, line: str) -> None:
         if verb == "CONNECT":
@@ -146,6 +147,7 @@ def test_a_receiver_that_is_slow_to_greet_gets_its_mail_in_spite_of_a_rate(home:
     assert set(states().values()) == {"delivered"}
 
 
+@pytest.mark.once
 def test_a_connection_carries_no_more_mails_than_it_may(home: Path) -> None:
     with conf.override(session_mails=4, site_sessions=2), CountingSink() as sink:
         to(sink)
@@ -157,6 +159,7 @@ def test_a_connection_carries_no_more_mails_than_it_may(home: Path) -> None:
     assert sink.most_at_once <= 2
 
 
+@pytest.mark.once
 def test_priority_is_kept_under_a_rate(home: Path) -> None:
     order: list[str] = []
 
@@ -174,6 +177,7 @@ def test_priority_is_kept_under_a_rate(home: Path) -> None:
     assert [("high" in line) for line in order] == [True] * 10 + [False] * 10
 
 
+@pytest.mark.once
 def test_a_changed_limit_counts_within_seconds(home: Path) -> None:
     with conf.override(site_sessions=8), CountingSink(takes=0.2) as sink:
         to(sink)

@@ -76,6 +76,7 @@ def again() -> None:
 # ── Pools and rules ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.once
 def test_a_source_binds_its_address_and_says_its_name() -> None:
     with CountingSink() as sink:
         to(sink, source=source(A))
@@ -85,16 +86,17 @@ def test_a_source_binds_its_address_and_says_its_name() -> None:
     assert Attempt.objects.get().source == A
 
 
+@pytest.mark.once
 def test_a_pool_shares_mail_by_weight() -> None:
     source(A), source(B)
     with CountingSink() as sink:
         to(sink, pool=pool(s11=3, s12=1))
-        for n in range(400):
+        for n in range(200):
             put(f"u{n}@x.test", name=str(n))
         run_once()
     assert set(states().values()) == {"delivered"}
-    # By chance fewer than a hundredth of such runs are outside of this.
-    assert 0.5 < sink.by_peer[A] / 400 < 0.95
+    # Wide enough for chance: the source changes every ten mails of a session.
+    assert 0.4 < sink.by_peer[A] / 200 < 0.98
     assert sink.most_at_once <= conf.current().site_sessions
 
 
@@ -137,6 +139,7 @@ def test_a_drained_source_takes_nothing_and_its_mail_waits_with_the_reason() -> 
     assert states() == {"a@x.test": "delivered"}
 
 
+@pytest.mark.once
 def test_a_reserve_is_used_where_nothing_else_is_left() -> None:
     first, reserve = Source(1, "a", A), Source(2, "b", B)
     book = Book()
@@ -146,6 +149,7 @@ def test_a_reserve_is_used_where_nothing_else_is_left() -> None:
     assert book.usable(drained, 1, lambda *_: 0) == [(reserve, 1)]
 
 
+@pytest.mark.once
 def test_sources_fit_the_family_of_the_receivers_addresses() -> None:
     four, six = Source(1, "four", A), Source(2, "six", "::1")
     both = Pool("pool:1", "p", ((four, 1), (six, 1)))
@@ -153,6 +157,7 @@ def test_sources_fit_the_family_of_the_receivers_addresses() -> None:
     assert Book().usable(both, 1, lambda *_: 0, {6}) == [(six, 1)]
 
 
+@pytest.mark.once
 def test_a_pool_of_both_families_reaches_a_receiver_of_one() -> None:
     source(A)
     egress.create_source(COMMAND, {"name": "six", "address": "::1", "ehlo_name": "six.example.com"})
@@ -165,6 +170,7 @@ def test_a_pool_of_both_families_reaches_a_receiver_of_one() -> None:
     assert set(sink.by_peer) == {A}
 
 
+@pytest.mark.once
 def test_mail_of_a_source_on_another_machine_is_left_to_that_machine() -> None:
     source("192.0.2.77")
     with CountingSink() as sink:
@@ -247,6 +253,7 @@ def test_a_block_that_comes_again_lasts_longer_and_one_that_was_lifted_does_not(
     assert suspensions.begin(0, site.pk, reply) == Suspension.objects.get().until
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("reply_class", "rule", "code", "is_one"),
     [
@@ -261,6 +268,7 @@ def test_what_counts_as_a_block(reply_class: str, rule: str, code: int | None, i
     assert suspensions.is_block(Outcome("deferred", reply_class, code, rule=rule)) is is_one
 
 
+@pytest.mark.once
 def test_a_named_time_about_us_holds_for_the_whole_site() -> None:
     reply = "450 4.7.1 rate limit exceeded, try again in 10 minutes"
     with CountingSink(answer=turns_away("127.0.0.1", reply=reply)) as sink:
@@ -283,6 +291,7 @@ def warming(address: str, first: int = 5, days: int = 0) -> EgressSource:
     return source(address, warmup_from=start, warmup_first=first, warmup_factor=2.0)
 
 
+@pytest.mark.once
 def test_the_cap_grows_by_the_day_until_the_source_is_warm() -> None:
     row = EgressSource(
         warmup_from=datetime(2026, 1, 1, tzinfo=UTC).date(), warmup_first=50, warmup_factor=1.5
@@ -323,6 +332,7 @@ def test_without_a_warm_source_the_rest_waits_for_tomorrow(valkey: ValkeyServer)
     assert all(row.next_attempt_at >= midnight and "warm-up" in row.last_text for row in waiting)
 
 
+@pytest.mark.once
 def test_what_a_runner_did_not_use_of_a_cap_is_there_for_the_next() -> None:
     warming(A, first=30)
     with CountingSink() as sink:
