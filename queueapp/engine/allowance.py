@@ -28,6 +28,7 @@ from queueapp.conf import Rate
 from queueapp.engine import holdings
 from queueapp.engine.limits import Pace, Share, interval_of
 from queueapp.engine.tokens import Tokens
+from queueapp.models import revision
 
 BEAT = 1.0
 _WATCH = 2.0
@@ -45,6 +46,8 @@ class Asker(Protocol):
 
     async def limits_changed(self) -> None: ...
 
+    async def sources_changed(self) -> None: ...
+
     def asked(self) -> None: ...
 
 
@@ -57,7 +60,7 @@ class Allowance:
         self.runner_id, self._in_db, self._asker = runner_id, in_db, asker
         self.shares: dict[int, Share] = {}
         self.paces: dict[str, Pace] = {}
-        self.revision = -1
+        self.revisions: dict[str, int] | None = None
         self._tokens = Tokens(runner_id)
         self._by_redis = False
         self._asked: set[int] = set()
@@ -138,14 +141,17 @@ class Allowance:
     async def _watch(self) -> None:
         """See who can't reach Redis, and whether somebody changed a limit."""
         try:
-            number, holds = await self._in_db(partial(holdings.watch, self.runner_id))
+            numbers, holds = await self._in_db(partial(holdings.watch, self.runner_id))
             self._seen_db = time.monotonic()
             if holds and self._by_redis:
                 await self._tokens.tell(holds)
-            if number != self.revision:
+            before, self.revisions = self.revisions, numbers
+            if before is None or before.get(revision.LIMITS) != numbers.get(revision.LIMITS):
                 await self._asker.limits_changed()
-                self.revision = number
+            elif before != numbers:
+                await self._asker.sources_changed()
         except DatabaseError as error:
+            self.revisions = None
             log.warning("limits are not looked at: %s", error)
         except RedisError as error:
             self._redis_failed(error)

@@ -18,10 +18,10 @@ from queueapp.engine.tokens import Wants
 from queueapp.models import Runner, revision
 
 
-def watch(runner_id: int) -> tuple[int, dict[int, dict[int, int]]]:
-    """(the revision of all limits, what live runners hold that don't reach Redis)."""
+def watch(runner_id: int) -> tuple[dict[str, int], dict[int, dict[int, int]]]:
+    """(the revisions of limits and suspensions, what live runners hold that don't reach Redis)."""
     others = Runner.objects.alive().filter(holds__isnull=False).exclude(pk=runner_id)
-    return revision.number(), {pk: _sites(holds) for pk, holds in others.values_list("pk", "holds")}
+    return revision.numbers(), {pk: _sites(holds) for pk, holds in others.values_list("pk", "holds")}
 
 
 def grow(runner_id: int, wants: Wants) -> dict[int, int] | None:

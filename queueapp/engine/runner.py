@@ -29,13 +29,13 @@ from django.utils import timezone
 from queueapp import conf
 from queueapp.engine import journal, lease
 from queueapp.engine.allowance import Allowance
+from queueapp.engine.assigning import Assigning
 from queueapp.engine.claim import Claimed, claim, has_claims
 from queueapp.engine.hands import MAX_HELD, Hands
 from queueapp.engine.outcome import Result
 from queueapp.engine.pulse import beat, listen
 from queueapp.engine.routing import NoWay, Router
 from queueapp.engine.session_pool import SessionPool
-from queueapp.engine.staffing import Staffing
 from queueapp.engine.sweep import has_due
 from queueapp.engine.warmup import Warmups
 from queueapp.transports.base import Outcome
@@ -53,7 +53,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class QueueRunner(Staffing):
+class QueueRunner(Assigning):
     def __init__(
         self, job: str, lifetime: float = LIFETIME, linger: float = LINGER, longest: float = LONGEST
     ) -> None:

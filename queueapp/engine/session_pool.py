@@ -92,7 +92,10 @@ class SessionPool:
                 self._quit(session, share)
         self._idle.clear()
         if self._ending:
-            await asyncio.wait(self._ending, timeout=grace)
+            _, late = await asyncio.wait(self._ending, timeout=grace)
+            for task in late:
+                # Cut off: its place in the share is given up now.
+                task.cancel()
 
     def cool(self, share: Share) -> None:
         """A connection of a task is over at once, without a word: it counts a moment longer."""

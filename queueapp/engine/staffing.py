@@ -16,7 +16,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -24,9 +23,7 @@ from typing import TypeVar
 from django.db import DatabaseError
 from django.utils import timezone
 
-from queueapp import conf
-from queueapp.conf import Rate
-from queueapp.engine import pacing, sources
+from queueapp.engine import pacing
 from queueapp.engine.allowance import Allowance
 from queueapp.engine.claim import Claimed
 from queueapp.engine.delivering import Door, deliver
@@ -34,12 +31,11 @@ from queueapp.engine.hands import Hands
 from queueapp.engine.journal import Journal
 from queueapp.engine.limits import Pace
 from queueapp.engine.outcome import Result
-from queueapp.engine.routing import Plan, Router, SiteLimits, rate_of
+from queueapp.engine.routing import Router
 from queueapp.engine.session_pool import SessionPool
-from queueapp.engine.sites import MAX_RECIPIENTS, Group, Key, SiteWork, groups_of
-from queueapp.engine.sources import DEFAULT, Book, Pool, choose
+from queueapp.engine.sites import MAX_RECIPIENTS, Group, Key, SiteWork
+from queueapp.engine.sources import DEFAULT, Book, choose
 from queueapp.engine.warmup import Warmups
-from queueapp.models import Message, RecipientDomain, Site
 from queueapp.transports.base import Outcome
 
 # Seconds that mail waits here for a session while others hold all; then how long it is left to them.
@@ -84,52 +80,6 @@ class Staffing:
         now = time.monotonic()
         self._closed = {site_id: until for site_id, until in self._closed.items() if until > now}
         return {site.plan.site_id for site in self.sites.values() if site.is_full} | self._closed.keys()
-
-    def to_site(self, plan: Plan, rows: list[Claimed]) -> None:
-        now = timezone.now()
-        if plan.backoff_until and plan.backoff_until > now:
-            self.set_aside(rows, _backing_off(plan), plan.backoff_until)
-        elif self.book.asks_message:
-            self._spawn(self._by_message(plan, rows))
-        else:
-            self._by_pool(plan, rows, {})
-
-    async def _by_message(self, plan: Plan, rows: list[Claimed]) -> None:
-        try:
-            ids = {row.message_id for row in rows}
-            facts = await self.in_db(partial(_facts, ids))
-        except DatabaseError as error:
-            log.warning("the senders of %d mails are not known yet: %s", len(rows), error)
-            await self.hands.give_back(rows)
-        else:
-            self._by_pool(plan, rows, facts)
-
-    def _by_pool(self, plan: Plan, rows: list[Claimed], facts: dict[int, tuple[str, list[str]]]) -> None:
-        pools: dict[str, tuple[Pool, list[Claimed]]] = {}
-        for row in rows:
-            login, tags = facts.get(row.message_id, ("", []))
-            pool = self.book.pool_for(plan.pool_id, plan.source_id, row.sender, login, tags)
-            pools.setdefault(pool.key, (pool, []))[1].append(row)
-        for pool, some in pools.values():
-            site = self.sites.get((plan.site_id, pool.key))
-            limits = plan.limits
-            share = self.allowance.share(plan.site_id, limits.max_sessions, limits.max_mails)
-            if site is None:
-                site = self.sites[plan.site_id, pool.key] = SiteWork(plan, pool, share)
-                self._pools_of.setdefault(plan.site_id, {})[site.key] = site
-            site.plan, site.pool = plan, pool
-            self._set_paces(site, plan)
-            for group in groups_of(some, site.lanes):
-                site.add(group)
-            self.staff(site)
-
-    def _set_paces(self, site: SiteWork, plan: Plan) -> None:
-        site.pace = self.allowance.pace(f"s{plan.site_id}", plan.limits.rate)
-        pace = self.allowance.pace(f"d{plan.domain_id}", plan.domain_rate)
-        if pace:
-            site.lanes[plan.domain_id] = pace
-        else:
-            site.lanes.pop(plan.domain_id, None)
 
     def staff(self, site: SiteWork) -> None:
         """Open sessions for a site while it wants them, may have them, and the runner has some left."""
@@ -323,25 +273,6 @@ class Staffing:
         if rows:
             await self.hands.give_back(rows)
 
-    async def limits_changed(self) -> None:
-        """Somebody changed a limit, a source, a rule: all of it is read anew."""
-        self.book = await self.in_db(sources.load)
-        self.warmups.forget()
-        self.router.forget()
-        self._closed.clear()
-        found = await self.in_db(partial(_limits_of, {each.plan.site_id for each in self.sites.values()}))
-        rates = await self.in_db(partial(_rates_of, {each.plan.domain_id for each in self.sites.values()}))
-        for site in list(self.sites.values()):
-            limits = found.get(site.plan.site_id, site.plan.limits)
-            rate = rates.get(site.plan.domain_id, site.plan.domain_rate)
-            site.plan = replace(site.plan, limits=limits, domain_rate=rate)
-            site.pool = self.book.renewed(site.pool)
-            site.limit = min(site.limit, limits.max_sessions)
-            self.allowance.share(site.plan.site_id, limits.max_sessions, limits.max_mails)
-            self._set_paces(site, site.plan)
-            if not self.stopping:
-                self.staff(site)
-
     def session_ended(self, site: SiteWork) -> None:
         site.n_sessions -= 1
         site.share.n_busy -= 1
@@ -375,25 +306,3 @@ class Staffing:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception():
             log.error("a session failed in a way nobody foresaw", exc_info=task.exception())
-
-
-def _facts(message_ids: set[int]) -> dict[int, tuple[str, list[str]]]:
-    """Login and tags of messages, for the rules that look at them."""
-    rows = Message.objects.filter(pk__in=message_ids).values_list("pk", "login", "tags")
-    return {pk: (login, tags) for pk, login, tags in rows}
-
-
-def _limits_of(site_ids: set[int]) -> dict[int, SiteLimits]:
-    return {site.pk: SiteLimits.of(site) for site in Site.objects.filter(pk__in=site_ids)}
-
-
-def _rates_of(domain_ids: set[int]) -> dict[int, Rate | None]:
-    rows = RecipientDomain.objects.filter(pk__in=domain_ids).values_list("pk", "rate")
-    return {pk: rate_of(rate, conf.current().domain_rate) for pk, rate in rows}
-
-
-def _backing_off(plan: Plan) -> Outcome:
-    return Outcome(
-        result="deferred", reply_class=plan.backoff_class or "connection", text=plan.backoff_reply,
-        host=plan.site_name, rule="site-backoff",
-    )  # fmt: skip

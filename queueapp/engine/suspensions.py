@@ -59,6 +59,6 @@ def begin(source_id: int, site_id: int, outcome: Outcome) -> datetime:
         )
         if not is_new and made.until <= now:
             pair.update(**values)
-        revision.bump()
+        revision.bump(revision.SUSPENSIONS)
         events.publish("sites", site=site_id)
     return made.until if made.until > now else now + wait

@@ -15,6 +15,8 @@ class Revision(models.Model):
 
 
 LIMITS = "limits"
+# Suspensions come by themselves and often: who remembers plans need not forget them for that.
+SUSPENSIONS = "suspensions"
 
 
 def bump(name: str = LIMITS) -> None:
@@ -26,4 +28,9 @@ def bump(name: str = LIMITS) -> None:
 
 
 def number(name: str = LIMITS) -> int:
-    return Revision.objects.filter(pk=name).values_list("number", flat=True).first() or 0
+    return numbers().get(name, 0)
+
+
+def numbers() -> dict[str, int]:
+    """All of them."""
+    return dict(Revision.objects.values_list("name", "number"))
