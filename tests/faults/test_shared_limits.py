@@ -3,7 +3,7 @@ receiver itself counts them, and while runners and a whole machine are killed.
 
 Three homes with their own `up` on one database and one Redis count as three machines: nothing else is
 shared between them. `MAILWEIR_TEST_MAILS` makes it longer; `MAILWEIR_TEST_OVERDUE=100000` with
-`MAILWEIR_TEST_OVERDUE_RATE=1000` is the issue's own figure for a resumed site.
+`MAILWEIR_TEST_OVERDUE_RATE=1000`, and `-o timeout=0`, is the issue's own figure for a resumed site.
 """
 
 from __future__ import annotations
