@@ -53,6 +53,17 @@ class RouteSpec:
     tls: str = "opportunistic"
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `n` mails in any `per` seconds."""
+
+    n: int
+    per: int
+
+    def __str__(self) -> str:
+        return f"{self.n}/{ {1: 's', 60: 'm', 3600: 'h', 86400: 'd'}[self.per] }"
+
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = 3650 * 86400
 _SIZES = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
@@ -77,6 +88,18 @@ def _size(value: str) -> int:
     if not match or int(match[1]) == 0:
         raise ValueError("a size above zero such as 50MB")
     return int(match[1]) * _SIZES[match[2].upper()]
+
+
+def rate_or_none(value: str) -> Rate | None:
+    """`600/m`; empty and `none` are no limit. Raises ValueError."""
+    if value.strip() in ("", "none"):
+        return None
+    match = re.fullmatch(r"(\d{1,9})\s*/\s*([smhd])", value.strip())
+    if not match or int(match[1]) == 0:
+        raise ValueError(
+            "a number of mails in a second, minute, hour or day, such as 5/s, 600/m, 1000/h, 20000/d"
+        )
+    return Rate(int(match[1]), _UNITS[match[2]])
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -207,7 +230,28 @@ class Conf:
         _whole(1, 1000),
         "20",
         "sessions",
-        "SMTP sessions a runner opens to one site.",
+        "SMTP sessions to one site, over all runners and machines, unless the site has its own limit.",
+    )
+    session_mails: int = _setting(
+        "MAILWEIR_SESSION_MAILS",
+        _whole(1, 1_000_000),
+        "1000",
+        "mails",
+        "Mails by one SMTP session before a new one is opened, unless the site has its own limit.",
+    )
+    site_rate: Rate | None = _setting(
+        "MAILWEIR_SITE_RATE",
+        rate_or_none,
+        "",
+        "N/s|m|h|d",
+        "Mails to one site in a time, over all machines, unless the site has its own; empty is no limit.",
+    )
+    domain_rate: Rate | None = _setting(
+        "MAILWEIR_DOMAIN_RATE",
+        rate_or_none,
+        "",
+        "N/s|m|h|d",
+        "Mails to one recipient domain in a time, unless it has its own; empty is no limit.",
     )
     route: RouteSpec = _setting(
         "MAILWEIR_ROUTE", _route, "sandbox", _ROUTE_HINT, "The way out where no Route row says another."

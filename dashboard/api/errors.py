@@ -16,6 +16,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 
+from queueapp.access.actions import AccessError
+from queueapp.access.change import Missing, NotAllowed, Taken, Wrong
 from queueapp.grammar import GrammarError
 from queueapp.ingest.submission import Refused
 
@@ -71,6 +73,17 @@ def from_refused(refused: Refused) -> HttpResponse:
     return answer(refused.status, _CODES.get(refused.status, "refused"), refused.text, refused.field or None)
 
 
+def from_access(error: AccessError) -> HttpResponse:
+    """What an action refused."""
+    if isinstance(error, NotAllowed):
+        return answer(403, "scope_missing", str(error))
+    if isinstance(error, Missing):
+        return answer(404, "not_found", str(error))
+    if isinstance(error, Taken):
+        return answer(409, "conflict", str(error))
+    return answer(422, "invalid", str(error), error.field if isinstance(error, Wrong) else None)
+
+
 def from_grammar(mistake: GrammarError) -> HttpResponse:
     return answer(
         400,
@@ -121,6 +134,7 @@ def install(api: NinjaAPI) -> None:
 
     for kind, handler in (
         (Refused, from_refused),
+        (AccessError, from_access),
         (GrammarError, from_grammar),
         (ValidationError, from_ninja),
         (OperationalError, database_away),

@@ -21,6 +21,7 @@ from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
 from dashboard.api.errors import ApiError
+from queueapp.access.change import Actor
 from queueapp.models import SCOPES, ApiKey
 from queueapp.models.access import digest
 
@@ -59,6 +60,20 @@ class Needs(AuthBase):
         secret = bearer(request)
         who = _by_key(secret) if secret else _by_session(request)
         return allowed(who, self.scope)
+
+
+class Asks(Needs):
+    """For a route whose action checks the scope itself, so that a refusal leaves an audit row, too."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        secret = bearer(request)
+        return _by_key(secret) if secret else _by_session(request)
+
+
+def actor(request: HttpRequest) -> Actor:
+    """The asker, as actions want to know it."""
+    who: Who = request.auth  # type: ignore[attr-defined]
+    return Actor(who.name, who.scopes, str(request.META.get("REMOTE_ADDR") or "")[:64])
 
 
 class NeedsAsync(Needs):

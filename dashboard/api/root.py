@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from dashboard.api import deliveries, domains, messages, stats, submit, summary
+from dashboard.api import deliveries, domains, egress, holds, messages, sites, stats, submit, summary
 from dashboard.api.errors import answer, install
 
 Patterns = list[URLResolver | URLPattern]
@@ -26,7 +26,7 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 install(api)
-for module in (submit, messages, deliveries, domains, summary, stats):
+for module in (submit, messages, deliveries, domains, sites, egress, holds, summary, stats):
     api.add_router("", module.router)
 
 

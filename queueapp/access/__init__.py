@@ -1,1 +1,1 @@
-"""Who may hand us mail and who may read the queue: API keys and SMTP logins, made and revoked."""
+"""What people may change: API keys and SMTP logins, suppressions, limits, sources, holds."""

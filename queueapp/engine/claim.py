@@ -19,10 +19,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.engine import pacing
 from queueapp.engine.counters import Changes
 from queueapp.models import Delivery, RecipientDomain, State, bulk
 
@@ -64,6 +65,8 @@ class Claimed:
     tls_demand: str = ""
     site_id: int | None = None
     """The site that its domain belonged to when it was last looked up."""
+    domain_rate: str = ""
+    """As the domain's row has it."""
 
 
 _COLUMNS = """d.id, d.message_id, d.recipient, d.domain_id, {state}, d.n_attempts, d.priority, d.accepted_at,
@@ -94,6 +97,11 @@ class _Domain(NamedTuple):
     max_age: timedelta | None
     retry_first: timedelta | None
     retry_cap: timedelta | None
+    rate: str
+    site_rate: str | None
+
+
+_DOMAIN = (*_Domain._fields[:-1], "site__rate")
 
 
 def claim(
@@ -114,7 +122,8 @@ def claim(
         if not domains:
             return []
         share = min(per_domain, max(1, limit // len(domains)))
-        picked = _pick([domain.id for domain in domains], share, now)[:limit]
+        room = pacing.room(domains)
+        picked = _pick([domain.id for domain in domains], share, now, room)[:limit]
         claimed = _take(runner_id, picked, {domain.id: domain for domain in domains}, now)
         _update_domains(domains, claimed, share, now)
     return claimed
@@ -156,29 +165,25 @@ def claimed_by(runner_id: int, ids: Sequence[int]) -> list[Claimed]:
             [runner_id, bulk.id_list(ids)],
         )
         rows = cursor.fetchall()
-    found = RecipientDomain.objects.filter(id__in={row[3] for row in rows}).values_list(*_Domain._fields)
+    found = RecipientDomain.objects.filter(id__in={row[3] for row in rows}).values_list(*_DOMAIN)
     domains = {domain.id: domain for domain in map(_Domain._make, found)}
     return [_claimed(row, domains) for row in rows]
 
 
 def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[_Domain]:
-    due = (
-        RecipientDomain.objects.filter(due_at__lte=now)
-        .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
-        .order_by("due_at")
-    )
+    due = RecipientDomain.objects.due(now).order_by("due_at")
     if skip:
         due = due.exclude(site_id__in=skip)
-    locked = due.select_for_update(skip_locked=True).values_list(*_Domain._fields)[:n]
+    locked = due.select_for_update(skip_locked=True, of=("self",)).values_list(*_DOMAIN)[:n]
     return [_Domain._make(row) for row in locked]
 
 
-def _pick(domain_ids: list[int], share: int, now: datetime) -> list[int]:
-    """Ids of due rows, at most `share` of each domain, higher priorities first."""
+def _pick(domain_ids: list[int], share: int, now: datetime, room: pacing.Room) -> list[int]:
+    """Ids of due rows, at most `share` of each domain, higher priorities first; fewer where a rate holds."""
     taken: Counter[int] = Counter()
     ids = []
     for domain_id, _, delivery_id, _ in _probe(domain_ids, share, now):
-        if taken[domain_id] < share:
+        if taken[domain_id] < share and room.takes(domain_id):
             taken[domain_id] += 1
             ids.append(delivery_id)
     return ids
@@ -256,6 +261,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
         expires_at, bool(is_warned), sender, size, bool(is_8bit), bool(needs_utf8),
         bool(is_bulk) or not sender, (domain.retry_first or current.retry_first).total_seconds(),
         (domain.retry_cap or current.retry_cap).total_seconds(), since, tls_demand, domain.site_id,
+        domain.rate,
     )  # fmt: skip
 
 

@@ -10,54 +10,75 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from socket import SOCK_STREAM
+from typing import TYPE_CHECKING, cast
 
 from django.db import DatabaseError
 from django.utils import timezone
 
-from queueapp.engine import backoff
 from queueapp.engine.claim import Claimed
+from queueapp.engine.feedback import MAX_RESTARTS, cannot_open, feed_back, settle_blocked, suspend
 from queueapp.engine.outcome import Result
 from queueapp.engine.routing import NoWay, Plan
+from queueapp.engine.session_pool import COOLING
 from queueapp.engine.signing import CannotSign
 from queueapp.engine.sites import Group, SiteWork
+from queueapp.engine.sources import Source
+from queueapp.engine.suspensions import is_block
 from queueapp.engine.trust import plan_of, was_distrust
 from queueapp.mail.reply import clean
 from queueapp.models import TlsDemand
-from queueapp.transports.base import Envelope, Outcome, SessionFailed
+from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, SessionFailed
 from queueapp.transports.smtp.client import Session
 
 if TYPE_CHECKING:
-    from queueapp.engine.runner import QueueRunner
+    from queueapp.engine.staffing import Staffing
 
-# Between sessions that can't be opened a group is put back this often before it is deferred.
-_MAX_RESTARTS = 3
+# How long a session waits for a slot of a rate that is less than a minute apart, and how often it looks.
+_LATEST, _LOOK = 65.0, 0.05
 log = logging.getLogger(__name__)
 
 
-async def deliver(runner: QueueRunner, site: SiteWork) -> None:
-    """Runs as a task of the runner; ends when the site has no more work for it."""
+@dataclass(slots=True)
+class Door:
+    """A session's place in its site's share: taken before anything is opened, held until it is over."""
+
+    source: Source
+    plan: Plan
     session: Session | None = None
-    # A session keeps the plan that it was opened by: under a newer one's key it would be lent to others.
-    plan = current = site.plan
+
+    @property
+    def options(self) -> Options:
+        return self.source.options(self.plan.options)
+
+    @property
+    def key(self) -> tuple[tuple[Endpoint, ...], Options]:
+        return self.plan.endpoints, self.options
+
+
+async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) -> None:
+    """Runs as a task of the runner; ends when the site has no more work for it, or for this source."""
+    n_groups = 0
+    following: Group | None = group
     try:
-        while not runner.stopping and (group := site.take()):
+        while following is not None:
+            group, following = following, None
             try:
-                at_hand, session = session, None
-                wanted = plan_of(plan, group.trust)
-                if at_hand and wanted is not current:
-                    runner.pool.put(current.key, at_hand)
-                    at_hand = None
-                current = wanted
-                session = await _usable(runner, at_hand, current, is_new=group.n_restarts > 0)
+                await _open(runner, site, door, group)
+                if group.good_until < time.monotonic():
+                    site.add(group, first=True)
+                    following = await _another_slot(runner, site, door)
+                    continue
                 async with runner.hands.body(group.message_id, group.rows[0].size) as content:
-                    await _hand_over(runner, site, session, group, content)
+                    await _hand_over(runner, site, door, group, content)
             except SessionFailed as error:
                 if not await was_distrust(runner, site, group, error.outcome):
-                    await _cannot_open(runner, site, group, error.outcome)
+                    runner.pool.cool(site.share)
+                    await cannot_open(runner, site, door, group, error.outcome)
                     break
+                await asyncio.sleep(COOLING)
             except DatabaseError as error:
                 log.warning("message %d can't be read yet: %s", group.message_id, error)
                 site.add(group, first=True)
@@ -69,51 +90,102 @@ async def deliver(runner: QueueRunner, site: SiteWork) -> None:
                 log.exception("message %d could not be handed over", group.message_id)
                 _settle_unforeseen(runner, group, error)
             runner.staff(site)
+            n_groups += 1
+            following = runner.next_group(site, door, n_groups)
     finally:
-        if session is not None:
-            runner.pool.put(current.key, session)
+        if door.session is not None:
+            runner.pool.put(door.key, door.session, site.share)
         runner.session_ended(site)
 
 
-async def _usable(runner: QueueRunner, session: Session | None, plan: Plan, *, is_new: bool) -> Session:
-    """The session at hand, a kept one, or a new one; only such if a kept one has failed this mail.
+async def _another_slot(runner: Staffing, site: SiteWork, door: Door) -> Group | None:
+    """Opening took too long for what the group had of the rate: the session waits for the next slot."""
+    end = time.monotonic() + _LATEST
+    site.n_late += 1
+    try:
+        while site.n_waiting and not runner.stopping and time.monotonic() < end:
+            runner.ask_slots(site)
+            group = runner.next_group(site, door, 0)
+            if group is not None or door.session is None or not door.session.is_usable:
+                return group
+            await asyncio.sleep(_LOOK)
+    finally:
+        site.n_late -= 1
+    return None
 
-    Raises SessionFailed; the one at hand is in the pool then.
-    """
+
+async def _open(runner: Staffing, site: SiteWork, door: Door, group: Group) -> None:
+    """A session that is usable, as the mail asks for it (trust), and new if a kept one has failed this
+    mail. Raises SessionFailed."""
+    await _fit(runner, site, door, plan_of(site.plan, group.trust))
+    session = door.session
     if session is not None:
-        if session.is_usable and not (is_new and session.n_sent):
-            return session
-        runner.pool.put(plan.key, session)
-    return (None if is_new else runner.pool.take(plan.key)) or await connect(runner, plan)
+        is_worn = session.n_sent >= site.share.max_mails or (group.n_restarts and session.n_sent)
+        if session.is_usable and not is_worn:
+            return
+        door.session = None
+        if session.is_usable:
+            await session.quit()
+        else:
+            session.abort()
+            if site.share.n_open >= site.share.granted:
+                # The receiver must see the end of this one before the next one begins.
+                await asyncio.sleep(COOLING)
+    door.session = await connect(runner, site, door, len(group.rows))
+
+
+async def _fit(runner: Staffing, site: SiteWork, door: Door, wanted: Plan) -> None:
+    """A session by another plan's endpoints or options is none for this mail: a kept one takes its place,
+    or there is none."""
+    before, session = door.key, door.session
+    door.plan = wanted
+    if session is None or door.key == before:
+        return
+    door.session = runner.pool.take(door.key, site.share)
+    if door.session:
+        runner.pool.put(before, session, site.share)
+    else:
+        await session.quit()
 
 
 async def _hand_over(
-    runner: QueueRunner, site: SiteWork, session: Session, group: Group, content: bytes | None
+    runner: Staffing, site: SiteWork, door: Door, group: Group, content: bytes | None
 ) -> None:
+    session = cast(Session, door.session)
     is_kept, began = session.n_sent > 0, time.monotonic()
     if content is None:
         _settle(runner, [(row, _without_body()) for row in group.rows], began)
         return
     outcomes = await _send(runner, session, group, content)
-    if is_kept and _was_closed_meanwhile(outcomes) and group.n_restarts < _MAX_RESTARTS:
+    if is_kept and _was_closed_meanwhile(outcomes) and group.n_restarts < MAX_RESTARTS:
         group.n_restarts += 1
         site.add(group, first=True)
         return
     done, rest = _without_surplus(group, outcomes)
     if rest:
         site.add(rest, first=True)
-    _settle(runner, done, began)
-    await _feed_back(runner, site, outcomes)
+    is_blocked = any(is_block(outcome) for outcome in outcomes)
+    if is_blocked:
+        until = await suspend(runner, site, door, outcomes)
+        has_other = runner.book.has_other(site.pool, site.plan.site_id, door.source, runner.warmups.left)
+        settle_blocked(runner, done, began, has_other=has_other, until=until)
+    else:
+        _settle(runner, done, began)
+    await feed_back(runner, site, outcomes)
 
 
-async def connect(runner: QueueRunner, plan: Plan) -> Session:
-    """To the first host of the plan that lets us. Raises SessionFailed with the last one's outcome."""
+async def connect(runner: Staffing, site: SiteWork, door: Door, n: int) -> Session:
+    """To the first host of the plan that lets us, for `n` mails. Raises SessionFailed with the last one's
+    outcome."""
     failed: Outcome | None = None
-    for endpoint in plan.endpoints:
+    for endpoint in door.plan.endpoints:
         try:
-            if plan.site_key.startswith("mx:"):
+            if door.plan.site_key.startswith("mx:"):
                 endpoint = replace(endpoint, addresses=await runner.router.addresses(endpoint.host))
-            return await Session.open(endpoint, plan.options)
+            elif len(site.pool.members) > 1:
+                endpoint = replace(endpoint, addresses=await _addresses(endpoint.host))
+            runner.fit(site, door, n, {ip_address(each).version for each in endpoint.addresses})
+            return await Session.open(endpoint, door.options)
         except NoWay as error:
             failed = failed or error.outcome
         except SessionFailed as error:
@@ -121,7 +193,17 @@ async def connect(runner: QueueRunner, plan: Plan) -> Session:
     raise SessionFailed(failed or Outcome(result="deferred", reply_class="dns", text="no host to try"))
 
 
-async def _send(runner: QueueRunner, session: Session, group: Group, content: bytes) -> list[Outcome]:
+async def _addresses(host: str) -> tuple[str, ...]:
+    """Those that the system knows for a relay's name; none where it fails: the session says why."""
+    try:
+        async with asyncio.timeout(10):
+            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), None, type=SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+
+
+async def _send(runner: Staffing, session: Session, group: Group, content: bytes) -> list[Outcome]:
     """Outcomes by row. The journal knows of the dot before the receiver does."""
     claims = [(row.id, row.n_attempts) for row in group.rows]
     dotted: list[int] = []
@@ -168,7 +250,7 @@ def _is_surplus(outcome: Outcome) -> bool:
 
 
 def _note_replies(
-    runner: QueueRunner, claims: list[tuple[int, int]], outcomes: list[Outcome], dotted: list[int]
+    runner: Staffing, claims: list[tuple[int, int]], outcomes: list[Outcome], dotted: list[int]
 ) -> None:
     try:
         runner.journal.replied(
@@ -179,49 +261,10 @@ def _note_replies(
         log.error("a reply is not in the journal: %s", error)
 
 
-def _settle(runner: QueueRunner, pairs: list[tuple[Claimed, Outcome]], began: float) -> None:
+def _settle(runner: Staffing, pairs: list[tuple[Claimed, Outcome]], began: float) -> None:
     now = timezone.now()
     took_ms = int((time.monotonic() - began) * 1000)
     runner.hands.settle([Result(row, outcome, now, took_ms) for row, outcome in pairs])
-
-
-async def _feed_back(runner: QueueRunner, site: SiteWork, outcomes: list[Outcome]) -> None:
-    """More sessions while it goes well, fewer when the receiver says it has enough of them."""
-    if any(outcome.result == "delivered" for outcome in outcomes):
-        site.went_well()
-        if site.plan.n_failures:
-            site.plan = replace(site.plan, n_failures=0)
-            try:
-                await runner.in_db(partial(backoff.end, site.plan.site_id))
-            except DatabaseError as error:
-                log.warning("the end of the back-off of %s is not stored: %s", site.plan.site_name, error)
-            runner.router.forget_site(site.plan.site_id)
-    elif any(outcome.reply_class in ("busy", "connection") for outcome in outcomes):
-        site.went_badly()
-
-
-async def _cannot_open(runner: QueueRunner, site: SiteWork, group: Group, outcome: Outcome) -> None:
-    """Other sessions of the site go on: leave it to them. None does: the site backs off.
-
-    Never a bounce: a server that turns away a connection, even for good, said nothing of this mail.
-    """
-    outcome = replace(outcome, result="deferred")
-    if site.n_sessions > 1 and group.n_restarts < _MAX_RESTARTS:
-        group.n_restarts += 1
-        site.add(group, first=True)
-        site.went_badly()
-        return
-    now = timezone.now()
-    runner.hands.settle([Result(row, outcome, now) for row in group.rows])
-    try:
-        until = await runner.in_db(partial(backoff.begin, site.plan.site_id, outcome))
-    except DatabaseError as error:
-        log.warning("the back-off of %s is not stored: %s", site.plan.site_name, error)
-        return
-    runner.router.forget_site(site.plan.site_id)
-    rest = [row for waiting in site.take_all() for row in waiting.rows]
-    if rest:
-        runner.set_aside(rest, replace(outcome, rule="site-backoff"), until)
 
 
 def _was_closed_meanwhile(outcomes: list[Outcome]) -> bool:
@@ -235,7 +278,7 @@ def _was_closed_meanwhile(outcomes: list[Outcome]) -> bool:
     )
 
 
-def _settle_unforeseen(runner: QueueRunner, group: Group, error: Exception) -> None:
+def _settle_unforeseen(runner: Staffing, group: Group, error: Exception) -> None:
     """Our own fault: seen by whoever looks at the delivery, tried again by the schedule, never lost."""
     rows = [row for row in group.rows if runner.hands.holds(row)]
     text = clean(f"Mailweir itself failed: {type(error).__name__}: {error}", 1000)

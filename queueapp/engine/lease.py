@@ -24,8 +24,9 @@ def begin(job: str) -> int:
     """A new runner's token."""
     now = timezone.now()
     row = Runner.objects.create(
-        job=job, machine=machine(), pid=os.getpid(), started_at=now, lease_until=now + LEASE
-    )
+        job=job, machine=machine(), pid=os.getpid(), started_at=now, lease_until=now + LEASE,
+        holds={},
+    )  # fmt: skip
     Runner.objects.filter(pk=row.pk).update(lease_until=_AHEAD)
     events.publish("runners", runner=row.pk)
     return row.pk

@@ -40,6 +40,8 @@ class Result:
     took_ms: int = 0
     is_try: bool = True
     not_before: datetime | None = None
+    is_at_once: bool = False
+    """There is another way to try, and no reason to wait."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ def decide(result: Result) -> Decision:
             if outcome.reply_class == "greylisted"
             else max(outcome.retry_in, wait if row.n_attempts > 1 else 0)
         )
-    at = result.at + timedelta(seconds=wait)
+    at = result.at + timedelta(seconds=0 if result.is_at_once else wait)
     if result.not_before:
         at = max(at, result.not_before)
     return Decision(State.DEFERRED, min(at, last), is_late and not row.is_quiet)

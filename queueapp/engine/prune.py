@@ -23,6 +23,7 @@ from queueapp.models import (
     Minute,
     MtaStsPolicy,
     Runner,
+    SourceDay,
     State,
 )
 from queueapp.stats import METRICS
@@ -36,6 +37,7 @@ KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
 # Nobody wrote to that domain for so long.
 KEEP_POLICIES = timedelta(days=90)
+KEEP_SOURCE_DAYS = timedelta(days=40)
 
 
 def prune(older_than: datetime, batch: int = 500) -> int:
@@ -76,19 +78,22 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys, ended runners and TLS policies."""
+    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies and days of
+    warm-ups."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
+    days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
     return {
         "minutes": _prune_minutes(now - KEEP_MINUTES, batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
+        "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
     }
 
 
-def _delete(ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy]) -> int:
+def _delete(ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay]) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 
 

@@ -26,7 +26,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from queueapp import conf, events, kick
-from queueapp.engine import journal, lease, outcome
+from queueapp.engine import journal, lease, outcome, tokens
 from queueapp.engine.claim import claimed_by
 from queueapp.engine.counters import Changes
 from queueapp.engine.outcome import Result
@@ -138,6 +138,7 @@ def _take_back(runner_id: int, dotted: set[tuple[int, int]] | None) -> int:
     while some := _take_back_some(runner_id, dotted):
         n += some
     ended = lease.end(runner_id)
+    tokens.forget(runner_id)
     if n:
         log.warning("runner %d died: %d deliveries went back to the queue", runner_id, n)
         events.publish("deliveries", reaped=n)

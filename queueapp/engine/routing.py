@@ -21,9 +21,10 @@ from typing import TypeVar, cast
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.conf import Rate, rate_or_none
 from queueapp.engine.sts import Policies
 from queueapp.mail.mta_sts import Policy
-from queueapp.models import EgressSource, Route, Site
+from queueapp.models import Route, Site
 from queueapp.models.bulk import ManyRows
 from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
 from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
@@ -43,6 +44,21 @@ class Way:
     host: str = ""
     port: int = 25
     options: Options = Options(ehlo_name="")
+    pool_id: int | None = None
+    source_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a way leads for one domain: the site by its key and name, its hosts, the endpoints to try."""
+
+    way: Way
+    key: str
+    name: str
+    hosts: list[tuple[int, str]]
+    endpoints: tuple[Endpoint, ...]
+    policy: Policy | None = None
+    is_mx_secure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +70,43 @@ class Plan:
     site_name: str
     endpoints: tuple[Endpoint, ...]
     options: Options
-    max_sessions: int
+    limits: SiteLimits
     n_failures: int
     backoff_until: datetime | None
     backoff_class: str
     backoff_reply: str
+    domain_id: int = 0
+    domain_rate: Rate | None = None
+    pool_id: int | None = None
+    source_id: int | None = None
     policy: Policy | None = None
     """MTA-STS, of the domain that the plan was made for: others of the site may have none."""
     is_mx_secure: bool = True
     """Nobody on the way can have put other hosts there: DNSSEC, or no MX record was asked for."""
 
-    @property
-    def key(self) -> tuple[tuple[Endpoint, ...], Options]:
-        """Sessions are shared by all that have the same."""
-        return self.endpoints, self.options
+
+@dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """What a site takes of all runners together."""
+
+    max_sessions: int
+    max_mails: int
+    rate: Rate | None
+
+    @classmethod
+    def of(cls, site: Site) -> SiteLimits:
+        """The site's own, else those of the settings."""
+        current = conf.current()
+        return cls(
+            site.max_sessions or current.site_sessions,
+            site.max_mails or current.session_mails,
+            rate_of(site.rate, current.site_rate),
+        )
+
+
+def rate_of(text: str, otherwise: Rate | None) -> Rate | None:
+    """A rate as a row has it; empty: what the settings say."""
+    return rate_or_none(text) if text else otherwise
 
 
 class NoWay(Exception):
@@ -99,14 +138,16 @@ class Router:
         entry = self._plans.get(domain)
         return entry[1] if entry and entry[0] > time.monotonic() else None
 
-    async def plan(self, domain: str, domain_id: int, site_id: int | None = None) -> Plan:
-        """`site_id`: where its row says that it belongs. Raises NoWay."""
+    async def plan(
+        self, domain: str, domain_id: int, site_id: int | None = None, domain_rate: str = ""
+    ) -> Plan:
+        """`site_id` and `domain_rate` as the domain's row has them. Raises NoWay."""
         lock = self._locks.setdefault(domain, asyncio.Lock())
         async with lock:
             if known := self.known(domain):
                 return known
             try:
-                plan = await self._make(domain)
+                plan = await self._make(domain, domain_id, domain_rate)
                 if plan.site_id != site_id:
                     await self._place(domain_id, plan.site_id)
             finally:
@@ -115,6 +156,12 @@ class Router:
                 self._plans.clear()
             self._plans[domain] = (time.monotonic() + _PLAN_TTL, plan)
             return plan
+
+    def forget(self) -> None:
+        """Limits or routes changed: all plans are made anew. DNS answers stay."""
+        self._plans = {}
+        self._sites = {}
+        self._routes = (0.0, [])
 
     def forget_site(self, site_id: int) -> None:
         """Its back-off changed: plans are made anew."""
@@ -132,7 +179,8 @@ class Router:
         except MxFailed as error:
             raise NoWay(error.outcome) from None
 
-    async def _make(self, domain: str) -> Plan:
+    async def lead(self, domain: str) -> Lead:
+        """Where the way of a domain leads, without a look at its site. Raises NoWay."""
         way = await self._way(domain)
         policy, is_mx_secure = None, True
         if way.kind == "mx":
@@ -154,20 +202,29 @@ class Router:
             if len(key) > 64:
                 key = "relay:" + hashlib.sha256(key.encode()).hexdigest()[:40]
             endpoints = (Endpoint(way.host, way.port),)
-        site = await self._site(key, name, way.kind, hosts)
+        return Lead(way, key, name, hosts, endpoints, policy, is_mx_secure)
+
+    async def _make(self, domain: str, domain_id: int, domain_rate: str) -> Plan:
+        lead = await self.lead(domain)
+        way = lead.way
+        site = await self._site(lead.key, lead.name, way.kind, lead.hosts)
         return Plan(
             site_id=site.pk,
-            site_key=key,
+            site_key=lead.key,
             site_name=site.name,
-            endpoints=endpoints,
+            endpoints=lead.endpoints,
             options=way.options,
-            max_sessions=site.max_sessions or conf.current().site_sessions,
+            limits=SiteLimits.of(site),
             n_failures=site.n_failures,
             backoff_until=site.backoff_until,
             backoff_class=site.backoff_class,
             backoff_reply=site.backoff_reply,
-            policy=policy,
-            is_mx_secure=is_mx_secure,
+            domain_id=domain_id,
+            domain_rate=rate_of(domain_rate, conf.current().domain_rate),
+            pool_id=way.pool_id,
+            source_id=way.source_id,
+            policy=lead.policy,
+            is_mx_secure=lead.is_mx_secure,
         )
 
     async def _destination(self, domain: str) -> Destination:
@@ -247,8 +304,8 @@ def default_way() -> Way:
     return Way("relay", spec.host, spec.port, _relay_options(options, spec.tls, spec.username, spec.password))
 
 
-def base_options(source: EgressSource | None = None) -> Options:
-    """How to talk to anybody, from this source where it may be used."""
+def base_options() -> Options:
+    """How to talk to anybody, from the address that the system chooses (engine/sources.py knows others)."""
     current = conf.current()
     reply = current.reply_timeout.total_seconds()
     timeouts = Timeouts(
@@ -258,8 +315,6 @@ def base_options(source: EgressSource | None = None) -> Options:
         rcpt=reply,
         data_start=reply,
     )
-    if source and source.is_active:
-        return Options(ehlo_name=source.ehlo_name, source_address=source.address, timeouts=timeouts)
     return Options(ehlo_name=current.host, timeouts=timeouts)
 
 
@@ -275,10 +330,9 @@ def _relay_options(options: Options, tls: str, username: str, password: str) -> 
 
 
 def _routes() -> list[tuple[str, Way]]:
-    current = conf.current()
+    current, options = conf.current(), base_options()
     found = []
-    for row in Route.objects.select_related("source"):
-        options = base_options(row.source)
+    for row in Route.objects.all():
         if row.kind == "sandbox":
             way = Way("sandbox", current.sandbox.host, current.sandbox.port, options)
         elif row.kind == "mx":
@@ -287,6 +341,7 @@ def _routes() -> list[tuple[str, Way]]:
             way = Way(
                 "relay", row.host, row.port, _relay_options(options, row.tls, row.username, row.password)
             )
+        way = replace(way, pool_id=row.pool_id, source_id=row.source_id)
         found.append((row.pattern.lower(), way))
     return found
 

@@ -16,12 +16,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -30,16 +28,16 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.engine import journal, lease
+from queueapp.engine.allowance import Allowance
+from queueapp.engine.assigning import Assigning
 from queueapp.engine.claim import Claimed, claim, has_claims
-from queueapp.engine.delivering import deliver
 from queueapp.engine.hands import MAX_HELD, Hands
 from queueapp.engine.outcome import Result
 from queueapp.engine.pulse import beat, listen
-from queueapp.engine.routing import NoWay, Plan, Router
+from queueapp.engine.routing import NoWay, Router
 from queueapp.engine.session_pool import SessionPool
-from queueapp.engine.sites import SiteWork, groups_of
 from queueapp.engine.sweep import has_due
-from queueapp.engine.trust import trust_of
+from queueapp.engine.warmup import Warmups
 from queueapp.transports.base import Outcome
 
 LIFETIME = 60.0
@@ -57,16 +55,15 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class QueueRunner:
+class QueueRunner(Assigning):
     def __init__(
         self, job: str, lifetime: float = LIFETIME, linger: float = LINGER, longest: float = LONGEST
     ) -> None:
+        super().__init__()
         self.job, self.lifetime, self.linger, self.longest = job, lifetime, linger, longest
-        self.sites: dict[int, SiteWork] = {}
         self.has_more = False
         self.stopping = False
         self._told_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> bool:
         """Work until done. True: there is more to do."""
@@ -102,10 +99,15 @@ class QueueRunner:
         self.journal = journal.Journal(conf.current().journal, self.id)
         self.hands = Hands(self.id, self.journal, self.in_db, self.wake)
         self.router = Router(self.in_db)
-        self.pool = SessionPool(conf.current().sessions)
+        self.pool = SessionPool(conf.current().sessions, self.share_changed)
+        self.warmups = Warmups(self.in_db, self.share_changed)
+        self.allowance = Allowance(self.id, self.in_db, self)
         listening = asyncio.create_task(listen(self.wake))
         background = [listening, asyncio.create_task(beat(self)), asyncio.create_task(self.pool.tend())]
+        background.append(asyncio.create_task(self.allowance.run()))
         try:
+            with contextlib.suppress(DatabaseError):
+                await self.limits_changed()
             await self._live()
             # From now on a kick must start somebody else.
             await _cancel([listening])
@@ -126,11 +128,11 @@ class QueueRunner:
             if self._is_told or not self._tasks or time.monotonic() > end:
                 return
             self.stopping = False
-            for site_id, site in list(self.sites.items()):
+            for site in list(self.sites.values()):
                 if site.n_waiting or site.n_sessions:
                     self.staff(site)
                 else:
-                    del self.sites[site_id]
+                    self.drop_site(site)
 
     async def _work(self) -> bool:
         """For a lifetime. True: nothing was left to do."""
@@ -164,11 +166,10 @@ class QueueRunner:
         room = self.hands.room
         if room < MAX_HELD // 8:
             return 0
-        full = [site_id for site_id, site in self.sites.items() if site.is_full]
         share = SHARE if room > MAX_HELD // 2 else SMALL_SHARE
         try:
             rows = await self.in_db(
-                partial(claim, self.id, min(room, 1000), skip_sites=full, per_domain=share)
+                partial(claim, self.id, min(room, 1000), skip_sites=self.passed_over(), per_domain=share)
             )
         except DatabaseError as error:
             log.warning("no claim: %s", error)
@@ -191,13 +192,14 @@ class QueueRunner:
         for domain_id, some in by_domain.items():
             plan = self.router.known(some[0].domain)
             if plan:
-                self._to_site(plan, some)
+                self.to_site(plan, some)
             else:
                 self._spawn(self._route(domain_id, some))
 
     async def _route(self, domain_id: int, rows: list[Claimed]) -> None:
         try:
-            plan = await self.router.plan(rows[0].domain, domain_id, rows[0].site_id)
+            first = rows[0]
+            plan = await self.router.plan(first.domain, domain_id, first.site_id, first.domain_rate)
         except NoWay as error:
             now = timezone.now()
             self.hands.settle([Result(row, error.outcome, now) for row in rows])
@@ -205,61 +207,7 @@ class QueueRunner:
             log.warning("no way for %s yet: %s", rows[0].domain, error)
             await self.hands.give_back(rows)
         else:
-            self._to_site(plan, rows)
-
-    def _to_site(self, plan: Plan, rows: list[Claimed]) -> None:
-        now = timezone.now()
-        if plan.backoff_until and plan.backoff_until > now:
-            self.set_aside(rows, _backing_off(plan), plan.backoff_until)
-            return
-        site = self.sites.get(plan.site_id)
-        if site is None:
-            site = self.sites[plan.site_id] = SiteWork(plan)
-        site.plan = plan
-        for group in groups_of(rows):
-            group.trust = trust_of(plan, group.rows[0])
-            site.add(group)
-        self.staff(site)
-
-    def staff(self, site: SiteWork) -> None:
-        """Open sessions for a site while it wants them and the runner has some left."""
-        while site.wants_session and self.pool.n_busy < self.pool.size and not self.stopping:
-            site.n_sessions += 1
-            self.pool.n_busy += 1
-            self._spawn(deliver(self, site))
-
-    def session_ended(self, site: SiteWork) -> None:
-        site.n_sessions -= 1
-        self.pool.n_busy -= 1
-        if self.stopping:
-            return
-        if site.wants_session:
-            self.staff(site)
-        if self.pool.n_busy < self.pool.size:
-            for other in self.sites.values():
-                if other.wants_session:
-                    self.staff(other)
-                    break
-        if not site.n_sessions and not site.n_waiting:
-            self.sites.pop(site.plan.site_id, None)
-        self.wake.set()
-
-    def set_aside(self, rows: list[Claimed], outcome_: Outcome, until: datetime) -> None:
-        """Their site backs off: deferred with its cause, and spread over a while after its end."""
-        now = timezone.now()
-        spread = max(10.0, (until - now).total_seconds() / 2)
-        self.hands.settle(
-            [
-                Result(
-                    row,
-                    outcome_,
-                    now,
-                    is_try=False,
-                    not_before=until + timedelta(seconds=random.uniform(0, spread)),
-                )
-                for row in rows
-            ]
-        )
+            self.to_site(plan, rows)
 
     # The end
 
@@ -288,7 +236,12 @@ class QueueRunner:
 
     async def _end(self) -> None:
         """The token goes only when nothing is under it any more; else the reaper gets the journal."""
+        for alarm in self._alarms.values():
+            alarm.cancel()
         await self.pool.close(0.5 if self._is_told else 2.0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.warmups.give_back(), WRITE_GRACE)
+        await self.allowance.close()
         await asyncio.to_thread(self.hands.close, 0.5 if self._is_told else 5.0)
         is_clean = False
         with contextlib.suppress(DatabaseError, TimeoutError):
@@ -296,16 +249,6 @@ class QueueRunner:
         self.journal.close(keep=not is_clean)
         self._db.submit(connections.close_all)
         self._db.shutdown(wait=False)
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            log.error("a session failed in a way nobody foresaw", exc_info=task.exception())
 
 
 def _reconnecting(function: Callable[[], T]) -> T:
@@ -335,10 +278,3 @@ def _expired(row: Claimed) -> Outcome:
     hours = (timezone.now() - row.accepted_at).total_seconds() / 3600
     text = f"gave up after {hours:.0f} hours and {row.n_attempts - 1} attempts"
     return Outcome(result="bounced", reply_class="expired", enhanced="4.4.7", text=text, rule="age")
-
-
-def _backing_off(plan: Plan) -> Outcome:
-    return Outcome(
-        result="deferred", reply_class=plan.backoff_class or "connection", text=plan.backoff_reply,
-        host=plan.site_name, rule="site-backoff",
-    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -21,9 +20,4 @@ def sweep() -> int:
 
 
 def has_due() -> bool:
-    now = timezone.now()
-    return (
-        RecipientDomain.objects.filter(due_at__lte=now)
-        .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
-        .exists()
-    )
+    return RecipientDomain.objects.due(timezone.now()).exists()

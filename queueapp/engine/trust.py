@@ -32,8 +32,8 @@ from queueapp.transports.base import Endpoint, Options, Outcome, SessionFailed, 
 
 if TYPE_CHECKING:
     from queueapp.engine.claim import Claimed
-    from queueapp.engine.runner import QueueRunner
     from queueapp.engine.sites import Group, SiteWork
+    from queueapp.engine.staffing import Staffing
 
 # What waits behind a group that met no host to trust is tried again after this.
 _ASIDE = timedelta(minutes=5)
@@ -100,7 +100,7 @@ def _with_roots(plan: Plan, options: Options) -> Options:
     return options
 
 
-async def was_distrust(runner: QueueRunner, site: SiteWork, group: Group, outcome: Outcome) -> bool:
+async def was_distrust(runner: Staffing, site: SiteWork, group: Group, outcome: Outcome) -> bool:
     """Whether no session came about by what the group asks for; then it is dealt with here.
 
     False: the site itself could not be reached, as any mail would have found.
@@ -138,7 +138,7 @@ def _has_fewer_hosts(plan: Plan, trust: Trust) -> bool:
         return True
 
 
-def _refuse(runner: QueueRunner, group: Group, outcome: Outcome) -> None:
+def _refuse(runner: Staffing, group: Group, outcome: Outcome) -> None:
     """RFC 8689 section 4.2.1: back to the sender, with the code that says which part is missing. Only
     where the server itself said "not now" it is tried again."""
     is_passing = outcome.code is not None and outcome.code < 500
@@ -154,7 +154,7 @@ def _refuse(runner: QueueRunner, group: Group, outcome: Outcome) -> None:
     runner.hands.settle([Result(row, outcome, now) for row in group.rows])
 
 
-def _set_aside(runner: QueueRunner, site: SiteWork, group: Group, outcome: Outcome) -> None:
+def _set_aside(runner: Staffing, site: SiteWork, group: Group, outcome: Outcome) -> None:
     now = timezone.now()
     runner.hands.settle([Result(row, outcome, now) for row in group.rows])
     rest = [row for each in site.take_like(group) for row in each.rows]

@@ -24,7 +24,7 @@ from queueapp import conf
 from queueapp.engine import domains
 from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue
 from queueapp.engine.writer import GroupCommit
-from queueapp.ingest import idempotency
+from queueapp.ingest import holding, idempotency
 from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
@@ -231,6 +231,7 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
         repeats = idempotency.known([_key(each) for each in batch])
         fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
         _suppress(fresh)
+        holding.apply(each.new for each in fresh)
         enqueue([each.new for each in fresh])
         idempotency.remember([(*_key(each), each.new.message) for each in fresh])
     answers = {id(each): _answer(each) for each in fresh}

@@ -126,3 +126,16 @@ _TABLE = (
 )  # fmt: skip
 
 CLASSES: dict[str, ClassInfo] = {info.name: info for info in _TABLE}
+
+# Rules of the classifier that say: too much from an address of low repute. Then another address may be
+# welcome, so they count as a block of this one, though their class is `rate_limited`.
+BY_REPUTATION = frozenset(
+    {
+        "pattern:yahoo_deferred",
+        "pattern:google_unusual_rate",
+        "pattern:microsoft_throttled",
+        "pattern:unexpected_volume",
+        "code:4.7.650",
+        "code:4.7.651",
+    }
+)

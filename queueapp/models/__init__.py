@@ -4,10 +4,13 @@ from queueapp.models.audit import AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
+from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
+from queueapp.models.hold import HoldRule
 from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Minute
 from queueapp.models.mta_sts_policy import MtaStsPolicy
-from queueapp.models.route import EgressSource, Route
+from queueapp.models.revision import Revision
+from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
 from queueapp.models.site import Site
 from queueapp.models.suppression import Suppression
@@ -26,19 +29,26 @@ __all__ = [
     "Delivery",
     "DkimAlgorithm",
     "DkimKey",
+    "EgressPool",
+    "EgressRule",
     "EgressSource",
+    "HoldRule",
     "IdempotencyKey",
     "KeyState",
     "Message",
     "Minute",
     "MtaStsPolicy",
+    "PoolMember",
     "RecipientDomain",
+    "Revision",
     "Route",
     "Runner",
     "Site",
     "SmtpLogin",
+    "SourceDay",
     "State",
     "Suppression",
+    "Suspension",
     "TlsDemand",
     "host_of",
 ]

@@ -25,6 +25,15 @@ class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
             "-n_open", "name"
         )
 
+    def due(self, now: datetime) -> Self:
+        """Those with work that may be claimed now: due, not suspended, within their rate and their site's."""
+        return (
+            self.filter(due_at__lte=now)
+            .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
+            .filter(Q(next_at__isnull=True) | Q(next_at__lte=now))
+            .filter(Q(site__next_at__isnull=True) | Q(site__next_at__lte=now))
+        )
+
     def suspended(self, now: datetime) -> Self:
         return self.filter(suspended_at__isnull=False).filter(
             Q(suspended_until__isnull=True) | Q(suspended_until__gt=now)
@@ -57,6 +66,12 @@ class RecipientDomain(models.Model):
     max_age = models.DurationField(null=True, blank=True)
     retry_first = models.DurationField(null=True, blank=True)
     retry_cap = models.DurationField(null=True, blank=True)
+    rate = models.CharField(
+        max_length=16, blank=True, help_text="Such as 600/m; `none`: no limit. Empty: MAILWEIR_DOMAIN_RATE."
+    )
+    next_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
+    )
 
     objects = RecipientDomainQuerySet.as_manager()
 

@@ -28,6 +28,9 @@ class Route(models.Model):
     password = models.CharField(max_length=255, blank=True)
     tls = models.CharField(max_length=13, choices=Tls.choices, default=Tls.OPPORTUNISTIC)
     source = models.ForeignKey("EgressSource", models.SET_NULL, null=True, blank=True)
+    pool = models.ForeignKey(
+        "EgressPool", models.SET_NULL, null=True, blank=True, help_text="Goes before `source`."
+    )
 
     class Meta:
         ordering = ["position", "id"]
@@ -38,15 +41,3 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pattern} by {self.kind}"
-
-
-class EgressSource(models.Model):
-    """A local IP address with the EHLO name that belongs to it."""
-
-    name = models.CharField(max_length=64, unique=True)
-    address = models.GenericIPAddressField(unique=True)
-    ehlo_name = models.CharField(max_length=255)
-    is_active = models.BooleanField(default=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.address})"

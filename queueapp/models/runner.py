@@ -37,6 +37,12 @@ class Runner(models.Model):
     n_deferred = models.PositiveIntegerField(default=0)
     n_bounced = models.PositiveIntegerField(default=0)
 
+    holds = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Sessions by site, while it shares them through the database and not through Redis.",
+    )
+
     objects = RunnerQuerySet.as_manager()
 
     class Meta:

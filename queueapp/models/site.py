@@ -10,8 +10,18 @@ class Site(models.Model):
     name = models.CharField(max_length=255, help_text="What people call it: the hosts' common domain.")
     route = models.CharField(max_length=16, help_text="sandbox, mx or relay")
     hosts = models.JSONField(default=list, help_text="[[preference, host], …] in the order of use.")
+    # Limits hold for all runners of all machines together (engine/allowance.py).
     max_sessions = models.PositiveIntegerField(
         null=True, blank=True, help_text="Empty: MAILWEIR_SITE_SESSIONS."
+    )
+    max_mails = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Mails by one connection. Empty: MAILWEIR_SESSION_MAILS."
+    )
+    rate = models.CharField(
+        max_length=16, blank=True, help_text="Such as 600/m; `none`: no limit. Empty: MAILWEIR_SITE_RATE."
+    )
+    next_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )
 
     # Back-off: a visible row with its cause (DESIGN.md, "Limits and back-off").

@@ -102,7 +102,9 @@ def test_it_removes_old_records() -> None:
     Runner.objects.create(job="runner-2", machine="m", pid=2, started_at=OLD, lease_until=OLD)
     for days in (91, 89):
         MtaStsPolicy.objects.create(domain=f"{days}.test", check_at=NOW - timedelta(days=days))
-    assert prune_records(NOW) == {"minutes": 0, "idempotency keys": 1, "runners": 1, "TLS policies": 1}
+    assert prune_records(NOW) == {
+        "minutes": 0, "idempotency keys": 1, "runners": 1, "TLS policies": 1, "days of warm-ups": 0,
+    }  # fmt: skip
     assert MtaStsPolicy.objects.get().domain == "89.test"
     assert IdempotencyKey.objects.get().key == "new"
     assert Runner.objects.count() == 2

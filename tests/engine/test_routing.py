@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.conf import Address, RouteSpec
-from queueapp.engine import routing
+from queueapp.engine import routing, sources
 from queueapp.engine.routing import NoWay, Plan, Router, common_name, matches
 from queueapp.models import EgressSource, RecipientDomain, Route, Site
 from tests.dnsserver import DnsServer
@@ -203,12 +203,11 @@ def test_the_first_row_by_position_decides_and_settings_where_none_matches() -> 
 def test_a_row_with_a_source_speaks_from_it_by_its_name() -> None:
     source = EgressSource.objects.create(name="a", address="127.0.0.9", ehlo_name="out.example.com")
     Route.objects.create(pattern="*", kind="sandbox", source=source)
-    options = plan("a.test").options
+    found = plan("a.test")
+    [(used, _)] = sources.load().pool_for(found.pool_id, found.source_id, "", "", []).members
+    options = used.options(found.options)
     assert (options.source_address, options.ehlo_name) == ("127.0.0.9", "out.example.com")
-    source.is_active = False
-    source.save()
-    options = plan("b.test").options
-    assert (options.source_address, options.ehlo_name) == (None, conf.current().host)
+    assert (found.options.source_address, found.options.ehlo_name) == (None, conf.current().host)
 
 
 # ── What is remembered ────────────────────────────────────────────────────────────────────────
@@ -236,11 +235,11 @@ def test_a_plan_is_made_once_and_remembered_for_a_while(
 def test_a_plan_tells_of_the_back_off_and_of_the_sites_own_limit() -> None:
     with default(RouteSpec("sandbox")):
         first = plan("a.test")
-        assert first.max_sessions == conf.current().site_sessions
+        assert first.limits.max_sessions == conf.current().site_sessions
         until = timezone.now()
         Site.objects.update(max_sessions=3, backoff_until=until, backoff_class="busy", n_failures=2)
         found = plan("a.test")
-    assert (found.max_sessions, found.backoff_until, found.backoff_class, found.n_failures) == (
+    assert (found.limits.max_sessions, found.backoff_until, found.backoff_class, found.n_failures) == (
         3,
         until,
         "busy",

@@ -30,7 +30,7 @@ ENDS = {
     "nouser": {"bounced"},
     "full": {"deferred"},
     "busy": {"deferred"},
-    "blocked": {"bounced"},
+    "blocked": {"bounced", "deferred"},
     "spam": {"bounced"},
     "big": {"bounced"},
     "slow": {"delivered"},

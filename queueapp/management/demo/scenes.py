@@ -37,7 +37,7 @@ SCENES = (
     Scene("nouser", 20, "bounces: no such user", word="nouser"),
     Scene("full", 20, "stays deferred: mailbox full", word="full"),
     Scene("busy", 20, "stays deferred: 421, too many connections", ("rush.busy.test",)),
-    Scene("blocked", 20, "is refused: our IP is on a blocklist", ("fortress.blocked.test",)),
+    Scene("blocked", 20, "bounces or waits: our IP is on a blocklist", ("fortress.blocked.test",)),
     Scene("spam", 15, "bounces: taken for spam", ("strict.spam.test",)),
     Scene("big", 8, "bounces: too large", ("tiny.big.test",)),
     Scene("slow", 8, "is delivered after 20 s", ("satellite.slow.test",)),

@@ -20,6 +20,6 @@ def compress(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("queueapp", "0002_signing")]
+    dependencies = [("queueapp", "0003_limits")]
 
     operations = [migrations.RunPython(compress, migrations.RunPython.noop)]

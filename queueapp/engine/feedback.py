@@ -1,0 +1,125 @@
+"""What outcomes say of the receiver, and of the address that we came from: more sessions or fewer,
+a back-off of the site, a suspension of the source at the site.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from queueapp.engine import backoff, suspensions
+from queueapp.engine.claim import Claimed
+from queueapp.engine.outcome import Result
+from queueapp.engine.sites import Group, SiteWork
+from queueapp.engine.sources import Block
+from queueapp.engine.suspensions import is_block
+from queueapp.transports.base import Outcome
+
+if TYPE_CHECKING:
+    from queueapp.engine.delivering import Door
+    from queueapp.engine.staffing import Staffing
+
+# Between sessions that can't be opened a group is put back this often before it is deferred.
+MAX_RESTARTS = 3
+log = logging.getLogger(__name__)
+
+
+async def feed_back(runner: Staffing, site: SiteWork, outcomes: list[Outcome]) -> None:
+    """More sessions while it goes well, fewer when the receiver says it has enough of them."""
+    if any(outcome.result == "delivered" for outcome in outcomes):
+        site.went_well()
+        if site.plan.n_failures:
+            site.plan = replace(site.plan, n_failures=0)
+            try:
+                await runner.in_db(partial(backoff.end, site.plan.site_id))
+            except DatabaseError as error:
+                log.warning("the end of the back-off of %s is not stored: %s", site.plan.site_name, error)
+            runner.router.forget_site(site.plan.site_id)
+    elif any(outcome.reply_class in ("busy", "connection") for outcome in outcomes):
+        site.went_badly()
+    elif (named := _named_time(outcomes)) is not None:
+        await _back_off(runner, site, named)
+
+
+def _named_time(outcomes: list[Outcome]) -> Outcome | None:
+    """A reply that is about us and names a time: it holds for all our mail to the site."""
+    about_us = [each for each in outcomes if each.reply_class == "rate_limited" and not is_block(each)]
+    return next((each for each in about_us if each.retry_in), None)
+
+
+async def suspend(runner: Staffing, site: SiteWork, door: Door, outcomes: list[Outcome]) -> datetime:
+    """The site has blocked this source: nothing more goes this way. Returns until when."""
+    outcome = next(each for each in outcomes if is_block(each))
+    site_id, source = site.plan.site_id, door.source
+    until = timezone.now() + suspensions.FIRST
+    try:
+        until = await runner.in_db(partial(suspensions.begin, source.pk, site_id, outcome))
+    except DatabaseError as error:
+        log.warning("the suspension of %s at %s is not stored: %s", source.name, site.plan.site_name, error)
+    runner.book.blocks[source.pk, site_id] = Block(until, outcome.reply_class, outcome.reply)
+    return until
+
+
+def settle_blocked(
+    runner: Staffing,
+    pairs: list[tuple[Claimed, Outcome]],
+    began: float,
+    *,
+    has_other: bool,
+    until: datetime,
+) -> None:
+    """What was turned away goes by another source at once, whatever the reply's first digit. Where there
+    is none, a permanent reply is final for its delivery; a temporary one waits until the block is over."""
+    now, took_ms = timezone.now(), int((time.monotonic() - began) * 1000)
+    results = []
+    for row, outcome in pairs:
+        result = Result(row, outcome, now, took_ms)
+        if is_block(outcome):
+            if has_other:
+                result.outcome, result.is_at_once = replace(outcome, result="deferred"), True
+            elif outcome.result == "deferred":
+                result.not_before = runner.spread(until)
+        results.append(result)
+    runner.hands.settle(results)
+
+
+async def cannot_open(runner: Staffing, site: SiteWork, door: Door, group: Group, outcome: Outcome) -> None:
+    """Other sessions of the site go on: leave it to them. None does: the site backs off.
+
+    Never a bounce: a server that turns away a connection, even for good, said nothing of this mail.
+    """
+    outcome = replace(outcome, result="deferred")
+    if is_block(outcome):
+        until = await suspend(runner, site, door, [outcome])
+        has_other = runner.book.has_other(site.pool, site.plan.site_id, door.source, runner.warmups.left)
+        pairs = [(row, outcome) for row in group.rows]
+        settle_blocked(runner, pairs, time.monotonic(), has_other=has_other, until=until)
+        return
+    if site.n_sessions > 1 and group.n_restarts < MAX_RESTARTS:
+        group.n_restarts += 1
+        site.add(group, first=True)
+        site.went_badly()
+        return
+    now = timezone.now()
+    runner.hands.settle([Result(row, outcome, now) for row in group.rows])
+    await _back_off(runner, site, outcome)
+
+
+async def _back_off(runner: Staffing, site: SiteWork, outcome: Outcome) -> None:
+    """Nothing goes to the site for a while; what waits here gets the cause."""
+    try:
+        until = await runner.in_db(partial(backoff.begin, site.plan.site_id, outcome))
+    except DatabaseError as error:
+        log.warning("the back-off of %s is not stored: %s", site.plan.site_name, error)
+        return
+    runner.router.forget_site(site.plan.site_id)
+    rest = [row for waiting in site.take_all() for row in waiting.rows]
+    if rest:
+        runner.set_aside(rest, replace(outcome, rule="site-backoff"), until)
