@@ -21,7 +21,7 @@ from queueapp.engine import domains
 from queueapp.engine.counters import Changes
 from queueapp.kick import kick
 from queueapp.models import Message
-from queueapp.models.bulk import NewRows, new_ids
+from queueapp.models.bulk import NewRows, new_ids, together
 from queueapp.stats import Tally
 
 
@@ -53,7 +53,7 @@ def enqueue(batch: list[NewMessage]) -> None:
     """
     ids = domains.ids_of(new.domain for each in batch for new in each.deliveries)
     changes, tally = Changes(), Tally()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False), together():
         store(batch, ids, changes, tally)
         changes.apply()
         stats.record(tally, timezone.now())
@@ -86,12 +86,14 @@ _STATE, _NEXT = 4, 7
 def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally: Tally) -> None:
     """The rows alone. The caller applies `changes` and records `tally`, once for all that it does
     in its transaction: two rounds of locks in one transaction could deadlock with another's."""
-    for each, pk in zip(batch, new_ids("queueapp_message", len(batch)), strict=True):
+    n = sum(len(each.deliveries) for each in batch)
+    message_ids, delivery_ids = new_ids(queueapp_message=len(batch), queueapp_delivery=n)
+    for each, pk in zip(batch, message_ids, strict=True):
         # A batch that failed is tried again one by one, under new ids: those of the first try are gone.
         each.message.pk, each.message._state.adding = pk, False
     _MESSAGES.add([_message(each.message) for each in batch])
     _BODIES.add([(each.message.pk, each.content) for each in batch])
-    pks = iter(new_ids("queueapp_delivery", sum(len(each.deliveries) for each in batch)))
+    pks = iter(delivery_ids)
     rows, refusals = [], []
     for each in batch:
         made = [_delivery(next(pks), each.message, new, ids[new.domain]) for new in each.deliveries]

@@ -25,7 +25,7 @@ from queueapp.mail.backoff import retry_in
 from queueapp.mail.classify import CLASSES
 from queueapp.mail.reply import clean
 from queueapp.models import State, Suppression
-from queueapp.models.bulk import ManyRows, NewRows, any_of, id_list
+from queueapp.models.bulk import ManyRows, NewRows, any_of, id_list, together
 from queueapp.stats import Tally
 from queueapp.transports.base import Outcome
 
@@ -91,19 +91,20 @@ def record(runner_id: int, results: list[Result]) -> list[bool]:
         live = [result for result in results if result.claimed.id in written]
         if len(live) != len(results):
             reports = _reports(live, decisions)
-        _ATTEMPTS.add([_attempt(runner_id, result) for result in live if result.is_try])
-        _suppress(live)
-        for result in live:
-            decision, domain_id = decisions[id(result)], result.claimed.domain_id
-            changes.move(domain_id, State.SENDING, decision.state)
-            if result.is_try or decision.state != State.DEFERRED:
-                tally[domain_id, str(decision.state)] += 1
-            if decision.next_attempt_at:
-                changes.waits_until(domain_id, decision.next_attempt_at)
-        if reports:
-            store(reports, ids, changes, tally)
-        changes.apply()
-        stats.record(tally, timezone.now())
+        with together():
+            _ATTEMPTS.add([_attempt(runner_id, result) for result in live if result.is_try])
+            _suppress(live)
+            for result in live:
+                decision, domain_id = decisions[id(result)], result.claimed.domain_id
+                changes.move(domain_id, State.SENDING, decision.state)
+                if result.is_try or decision.state != State.DEFERRED:
+                    tally[domain_id, str(decision.state)] += 1
+                if decision.next_attempt_at:
+                    changes.waits_until(domain_id, decision.next_attempt_at)
+            if reports:
+                store(reports, ids, changes, tally)
+            changes.apply()
+            stats.record(tally, timezone.now())
         events.publish("deliveries", settled=len(live))
     return [result.claimed.id in written for result in results]
 

@@ -268,10 +268,13 @@ def _end_if_clean(runner_id: int) -> bool:
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """End them, and wait for it. Told more than once: in Python 3.11 wait_for can swallow it."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=1.0)
+        await asyncio.gather(*done, return_exceptions=True)
 
 
 def _expired(row: Claimed) -> Outcome:

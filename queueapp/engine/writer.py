@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 # After a commit the next one is expected for so many seconds.
 _BUSY_FOR = 0.05
+_SWITCH = 0.0005
 log = logging.getLogger(__name__)
 
 
@@ -35,10 +37,19 @@ class GroupCommit(Generic[T, R]):
     result an item, in order."""
 
     def __init__(
-        self, name: str, commit: Callable[[list[T]], list[R]], max_batch: int = 500, linger: float = 0.0
+        self,
+        name: str,
+        commit: Callable[[list[T]], list[R]],
+        max_batch: int = 500,
+        linger: float = 0.0,
+        crowd: int = 1,
     ) -> None:
-        """`linger`: how many seconds an item waits for others, if a commit has just been."""
-        self._commit, self._linger, self._busy_until = commit, linger, 0.0
+        """`linger`: how many seconds an item waits for others, if a commit of at least `crowd` items has
+        just been."""
+        self._commit, self._linger, self._crowd = commit, linger, crowd
+        self._busy_until = 0.0
+        # Else the event loop waits up to 5 ms for this thread whenever both have something to do.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
         self._max_batch = max_batch
         self._items: queue.SimpleQueue[tuple[T, asyncio.Future[R]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
@@ -66,7 +77,8 @@ class GroupCommit(Generic[T, R]):
                 # A writer that dies in silence would leave every later caller waiting for ever.
                 results = _failed(len(live), error)
             _tell([future for _, future in live], results)
-            self._busy_until = time.monotonic() + _BUSY_FOR
+            if len(live) >= self._crowd:
+                self._busy_until = time.monotonic() + _BUSY_FOR
         connections.close_all()
 
     def _gather(self) -> tuple[list[tuple[T, asyncio.Future[R]]], bool]:

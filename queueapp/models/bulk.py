@@ -10,6 +10,7 @@ use this; all else goes through the ORM.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -38,17 +39,21 @@ class ManyRows:
         self._sqlite = sqlite
 
     def run(self, rows: Sequence[Row], *, after: Row = ()) -> list[tuple[Any, ...]]:
-        """`after`: parameters of the PostgreSQL statement that stand after the rows."""
+        """`after`: parameters of the PostgreSQL statement that stand after the rows. Returns what the
+        statement returns, and nothing inside `together` or on SQLite."""
         if not rows:
             return []
+        if connection.vendor != "postgresql":
+            with connection.cursor() as cursor:
+                cursor.executemany(self._sqlite, _stored(rows, self.types))
+            return []
+        columns = zip(*rows, strict=True)
+        arrays = [_ARRAYS[kind](column) for kind, column in zip(self.types, columns, strict=True)]
+        if _waits(self._postgresql, [*arrays, *after]):
+            return []
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                columns = zip(*rows, strict=True)
-                arrays = [_ARRAYS[kind](column) for kind, column in zip(self.types, columns, strict=True)]
-                cursor.execute(self._postgresql, [*arrays, *after])
-                return cursor.fetchall() if cursor.description else []
-            cursor.executemany(self._sqlite, _stored(rows, self.types))
-        return []
+            cursor.execute(self._postgresql, [*arrays, *after])
+            return cursor.fetchall() if cursor.description else []
 
 
 class NewRows:
@@ -59,38 +64,100 @@ class NewRows:
         self.types = [kind for _, kind in pairs]
         names = ", ".join(name for name, _ in pairs)
         self._copy = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)"
-        marks = ", ".join(["%s"] * len(pairs))
-        self._insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
+        self._marks = "(" + ", ".join(["%s"] * len(pairs)) + ")"
+        self._insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608
 
     def add(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
+        if connection.vendor != "postgresql":
+            with connection.cursor() as cursor:
+                cursor.executemany(self._insert + self._marks, _stored(rows, self.types))
+            return
+        if len(rows) <= FEW and self._wait(rows):
+            return
+        _send_what_waits()
+        # Django wraps the errors of execute, and knows nothing of copy.
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(self._copy) as copy,
+        ):
+            copy.set_types(self.types)
+            for row in _with_json(rows, self.types, Jsonb):
+                copy.write_row(row)
+
+    def _wait(self, rows: Sequence[Row]) -> bool:
+        """For a few rows a round trip of their own is dearer than INSERT; large values stay out of it."""
+        values = [value for row in _with_json(rows, self.types, Jsonb) for value in row]
+        if any(isinstance(value, bytes) and len(value) > LARGE for value in values):
+            return False
+        return _waits(self._insert + ", ".join([self._marks] * len(rows)), values)
+
+
+# Up to so many rows go with other statements, if no value has more octets than this.
+FEW, LARGE = 50, 64 * 1024
+
+
+class _Waiting(threading.local):
+    statements: list[bytes] | None = None
+
+
+_waiting = _Waiting()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What is added and changed inside goes to PostgreSQL in one round trip, in order, at the end: for a
+    single mail the round trips cost more than the statements. Nothing is returned by them then.
+
+    Inside a transaction. Raises what any of them raises, at the end.
+    """
+    if connection.vendor != "postgresql" or _waiting.statements is not None:
+        yield
+        return
+    _waiting.statements = []
+    try:
+        yield
+        _send_what_waits()
+    finally:
+        _waiting.statements = None
+
+
+def _waits(statement: str, values: list[Any]) -> bool:
+    """Whether it was put to those that go together."""
+    if _waiting.statements is None:
+        return False
+    connection.ensure_connection()
+    made = psycopg.ClientCursor(connection.connection).mogrify(statement, values)
+    _waiting.statements.append(made.encode())
+    return True
+
+
+def _send_what_waits() -> None:
+    if _waiting.statements:
+        joined, _waiting.statements = b";\n".join(_waiting.statements).decode(), []
         with connection.cursor() as cursor:
-            if connection.vendor != "postgresql":
-                cursor.executemany(self._insert, _stored(rows, self.types))
-                return
-            # Django wraps the errors of execute, and knows nothing of copy.
-            with connection.wrap_database_errors, cursor.copy(self._copy) as copy:
-                copy.set_types(self.types)
-                for row in _with_json(rows, self.types, Jsonb):
-                    copy.write_row(row)
+            cursor.execute(joined)
 
 
-def new_ids(table: str, n: int) -> Sequence[int]:
-    """`n` ids for rows about to be added. Inside the transaction that adds them: on SQLite only its
-    write lock keeps others from the same ones."""
-    if not n:
-        return ()
+def new_ids(**tables: int) -> list[Sequence[int]]:
+    """For each table so many ids, for rows about to be added. Inside the transaction that adds them: on
+    SQLite only its write lock keeps others from the same ones."""
+    if not any(tables.values()):
+        return [() for _ in tables]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, n]
-            )
-            return [pk for (pk,) in cursor.fetchall()]
-        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
-        found = cursor.fetchone()
-        first = (found[0] if found else 0) + 1
-        return range(first, first + n)
+            one = "SELECT %s, nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+            values = [value for table, n in tables.items() for value in (table, table, n)]
+            cursor.execute(" UNION ALL ".join([one] * len(tables)), values)
+            found: dict[str, list[int]] = {table: [] for table in tables}
+            for table, pk in cursor.fetchall():
+                found[table].append(pk)
+            return list(found.values())
+        cursor.execute("SELECT name, seq FROM sqlite_sequence")
+        last = dict(cursor.fetchall())
+        return [range(last.get(table, 0) + 1, last.get(table, 0) + 1 + n) for table, n in tables.items()]
 
 
 @contextmanager
