@@ -2,7 +2,8 @@
 
 The journal gets a line before each final dot and another after its reply. A session that was
 kept and turns out to be closed is replaced without counting as a failure; a site that can't
-be reached at all backs off, and what waits for it is deferred with the cause.
+be reached at all, or takes mail without an answer, backs off, and what waits for it is deferred with
+the cause.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # Between sessions that can't be opened a group is put back this often before it is deferred.
 _MAX_RESTARTS = 3
+# Dots without an answer, and nothing delivered in between, after which a site is left alone for a while.
+_MAX_UNANSWERED = 2
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,8 @@ async def deliver(runner: QueueRunner, site: SiteWork) -> None:
                 log.exception("message %d could not be handed over", group.message_id)
                 _settle_unforeseen(runner, group, error)
             runner.staff(site)
+            if site.n_unanswered:
+                break
     finally:
         if session is not None:
             runner.pool.put(current.key, session)
@@ -189,6 +194,7 @@ async def _feed_back(runner: QueueRunner, site: SiteWork, outcomes: list[Outcome
     """More sessions while it goes well, fewer when the receiver says it has enough of them."""
     if any(outcome.result == "delivered" for outcome in outcomes):
         site.went_well()
+        site.n_unanswered = 0
         if site.plan.n_failures:
             site.plan = replace(site.plan, n_failures=0)
             try:
@@ -196,6 +202,12 @@ async def _feed_back(runner: QueueRunner, site: SiteWork, outcomes: list[Outcome
             except DatabaseError as error:
                 log.warning("the end of the back-off of %s is not stored: %s", site.plan.site_name, error)
             runner.router.forget_site(site.plan.site_id)
+    elif unanswered := [outcome for outcome in outcomes if outcome.is_ambiguous]:
+        site.went_badly()
+        site.n_unanswered += 1
+        if site.n_unanswered >= _MAX_UNANSWERED:
+            # Whoever takes mail and does not say so would get all that waits twice.
+            await _back_off(runner, site, replace(unanswered[0], is_ambiguous=False))
     elif any(outcome.reply_class in ("busy", "connection") for outcome in outcomes):
         site.went_badly()
 
@@ -213,13 +225,22 @@ async def _cannot_open(runner: QueueRunner, site: SiteWork, group: Group, outcom
         return
     now = timezone.now()
     runner.hands.settle([Result(row, outcome, now) for row in group.rows])
+    await _back_off(runner, site, outcome)
+
+
+async def _back_off(runner: QueueRunner, site: SiteWork, outcome: Outcome) -> None:
+    """The site gets nothing for a while; what waits for it is deferred with the cause."""
+    waiting = site.take_all()
     try:
         until = await runner.in_db(partial(backoff.begin, site.plan.site_id, outcome))
     except DatabaseError as error:
         log.warning("the back-off of %s is not stored: %s", site.plan.site_name, error)
+        for group in waiting:
+            site.add(group)
         return
+    site.n_unanswered = 0
     runner.router.forget_site(site.plan.site_id)
-    rest = [row for waiting in site.take_all() for row in waiting.rows]
+    rest = [row for group in [*waiting, *site.take_all()] for row in group.rows]
     if rest:
         runner.set_aside(rest, replace(outcome, rule="site-backoff"), until)
 

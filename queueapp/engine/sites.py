@@ -53,6 +53,8 @@ class SiteWork:
     limit: int = START_SESSIONS
     n_sessions: int = 0
     n_waiting: int = 0
+    n_unanswered: int = 0
+    """Dots that got no answer since the last delivery."""
     queues: dict[int, deque[Group]] = field(default_factory=dict)
     speed: Speed = field(default_factory=Speed)
 
