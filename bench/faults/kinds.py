@@ -41,15 +41,12 @@ class Fault:
     def why_missing(self) -> str:
         return "it needs root" if self.needs_root and os.geteuid() != 0 else ""
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, sink: tuple[str, int]) -> dict[str, str]:
         return {}
 
     def environment(self) -> dict[str, str]:
         """More variables for the system's processes, which are no settings of ours."""
         return {}
-
-    def prepare(self, rig: Rig) -> None:
-        """Before the load."""
 
     def begin(self, rig: Rig) -> None:
         """Break it."""
@@ -61,7 +58,7 @@ class Fault:
         """Mend it."""
 
     def close(self) -> None:
-        """Leave nothing behind; may come without `prepare`."""
+        """Leave nothing behind; may come without `settings`."""
 
 
 class Nothing(Fault):
@@ -210,7 +207,7 @@ class JournalFull(Fault):
     needs_root = True
     size = 1 << 20
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, sink: tuple[str, int]) -> dict[str, str]:
         self._place = self.folder / "h" / "journal"
         self._place.mkdir(mode=0o700, parents=True)
         (self.folder / "h").chmod(0o700)
@@ -254,8 +251,13 @@ class _BadSink(Fault):
 
 
 class SinkMute(_BadSink):
-    what = "the receiver accepts connections and mail and never answers"
+    what = "the receiver accepts connections and says nothing at all"
     manner = "mute"
+
+
+class SinkSilent(_BadSink):
+    what = "the receiver takes mail and never answers the dot"
+    manner = "silent"
 
 
 class SinkCloses(_BadSink):
@@ -277,17 +279,20 @@ class DnsAway(Fault):
     what = "no name server answers (route mx)"
     hold = 60.0
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, sink: tuple[str, int]) -> dict[str, str]:
         self._dns = DnsServer(ttl=5)
         self._dns.__enter__()
-        return {"MAILWEIR_ROUTE": "mx", "MAILWEIR_DNS": self._dns.address, "MAILWEIR_MTA_STS": "off"}
-
-    def prepare(self, rig: Rig) -> None:
         self._known = {
             "*.fault.test": {"MX": ["10 mx.host.test."]},
-            "mx.host.test": {"A": [rig.sink.address[0]]},
+            "mx.host.test": {"A": [sink[0]]},
         }
         self._dns.records.update(self._known)
+        return {
+            "MAILWEIR_ROUTE": "mx",
+            "MAILWEIR_MX_PORT": str(sink[1]),
+            "MAILWEIR_DNS": self._dns.address,
+            "MAILWEIR_MTA_STS": "off",
+        }
 
     def begin(self, rig: Rig) -> None:
         self._dns.records.update(dict.fromkeys(self._known, "hang"))
@@ -323,9 +328,12 @@ class ClockBack(Fault):
         return {
             "LD_PRELOAD": self._library(),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds; a look at the file each time costs half a core
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
+
+    def last(self, rig: Rig, seconds: float) -> None:
+        time.sleep(max(seconds, 2.0))
 
     def begin(self, rig: Rig) -> None:
         fresh = self._offset.with_suffix(".new")
@@ -346,6 +354,7 @@ KINDS: dict[str, type[Fault]] = {
     "flushall": ValkeyEmptied,
     "journal": JournalFull,
     "mute": SinkMute,
+    "silent": SinkSilent,
     "close": SinkCloses,
     "drip": SinkDrips,
     "flood": SinkFloods,

@@ -20,9 +20,8 @@ def play(name: str, fault: Fault, database: str, seconds: float, rate: float, fo
     """The load lasts `seconds`, or what the fault needs; the fault begins after a sixth of it."""
     finding = Finding(name, database, rate=rate)
     try:
-        settings = fault.settings()
         with Rig(
-            folder, database, settings, own_valkey=fault.own_valkey, environment=fault.environment()
+            folder, database, fault.settings, own_valkey=fault.own_valkey, environment=fault.environment()
         ) as rig:
             _under_load(finding, fault, rig, seconds)
     finally:
@@ -36,7 +35,6 @@ def hold_of(fault: Fault, seconds: float) -> float:
 
 
 def _under_load(finding: Finding, fault: Fault, rig: Rig, seconds: float) -> None:
-    fault.prepare(rig)
     hold = hold_of(fault, seconds)
     with Load(lambda: rig.system.smtp_address, finding.rate) as load:
         began = time.monotonic()

@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.faults.book import Api
 from bench.faults.sink import RecordingSink
@@ -33,13 +35,13 @@ BASE = {
 
 
 class Rig:
-    """`own_valkey`: one that we can stop, in place of the embedded one."""
+    """`settings` are more of them, by the sink's address; `own_valkey`: one that we can stop, in place of the embedded one."""
 
     def __init__(
         self,
         folder: Path,
         database: str,
-        settings: dict[str, str] | None = None,
+        settings: Callable[[tuple[str, int]], dict[str, str]],
         *,
         own_valkey: bool = False,
         environment: dict[str, str] | None = None,
@@ -47,10 +49,10 @@ class Rig:
         self.folder, self.database = folder, database
         self._stack = contextlib.ExitStack()
         self.sink = RecordingSink()
-        self.postgres = PostgresServer(durable=True) if database == "postgres" else None
+        self.postgres = Postgres(environment or {}) if database == "postgres" else None
         self.valkey = ValkeyServer(folder / "v.sock") if own_valkey else None
         self._environment = environment or {}
-        self._settings = settings or {}
+        self._settings = settings(self.sink.address)
 
     def __enter__(self) -> Rig:
         try:
@@ -99,6 +101,19 @@ class Rig:
 
     def embedded_valkey(self) -> list[int]:
         return [pid for pid in self.system.children() if "valkey" in _name(pid)]
+
+
+class Postgres(PostgresServer):
+    """One that waits for the disk, with more variables in its environment."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        super().__init__(durable=True)
+        self._environment = environment
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        options = super()._options
+        return {**options, "env": options["env"] | self._environment}
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> bool:

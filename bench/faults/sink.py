@@ -8,6 +8,7 @@ A mail counts at its final dot, whatever is answered then. Manners:
 
     take     as it should be
     mute     says nothing any more: no greeting, no reply, until it is told to take again
+    silent   takes the mail and never answers the dot, until it is told to take again
     close    closes after the dot without a reply
     drip     one octet of each reply a second
     flood    100 MB of reply to the dot
@@ -22,7 +23,7 @@ import threading
 import time
 from collections import Counter
 
-MANNERS = ("take", "mute", "close", "drip", "flood")
+MANNERS = ("take", "mute", "silent", "close", "drip", "flood")
 _NUMBER = re.compile(rb"^Message-ID: <(\d+)@fault\.test>", re.IGNORECASE | re.MULTILINE)
 _END = b"\r\n.\r\n"
 _FLOOD = b"250-" + b"x" * 500 + b"\r\n"
@@ -138,7 +139,7 @@ class _Receiver(asyncio.Protocol):
             self.transport.close()
         elif self.sink.manner == "flood":
             self._dripping = asyncio.create_task(self._flood())
-        else:
+        elif self.sink.manner != "silent":
             self._say(b"250 2.0.0 Ok\r\n")
 
     def _command(self, line: bytes) -> None:
