@@ -35,7 +35,8 @@ BASE = {
 
 
 class Rig:
-    """`settings` are more of them, by the sink's address; `own_valkey`: one that we can stop, in place of the embedded one."""
+    """`settings` are more of them, by the sink's address; `own_valkey`: one that we can stop, in place of
+    the embedded one."""
 
     def __init__(
         self,
