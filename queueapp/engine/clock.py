@@ -5,7 +5,8 @@ wait for an hour, and all that was deferred for an hour more.
 
 Promises: what was accepted or tried "in the future" waits from now on as long as it was meant to; a time
 that the sender asked for stays. Clocks of machines may differ by a minute without any effect.
-Never: looks at rows unless this machine's clock jumped, or the scheduler has just started.
+Never: looks at rows unless this machine's clock jumped within the last minute, or the scheduler has just
+started. (A minute, since what had begun before the jump is committed after it.)
 """
 
 from __future__ import annotations
@@ -24,23 +25,25 @@ from queueapp.models import Delivery, Site, State
 
 SKEW = timedelta(minutes=2)
 _JUMP = 30.0
+_AFTERMATH = 60.0
 _BATCH = 500
 _offset: float | None = None
 """Wall clock less monotonic clock, when this process last looked; None before."""
+_watch_until = 0.0
 log = logging.getLogger(__name__)
 
 
 def look() -> int:
     """Every few seconds: how many deliveries had to be set right."""
-    global _offset
-    offset = time.time() - time.monotonic()
-    n = 0
-    if _offset is None or _offset - offset > _JUMP:
-        if _offset is not None:
-            log.warning("the clock was set back by %.0f s", _offset - offset)
-        n = set_right()
+    global _offset, _watch_until
+    now = time.monotonic()
+    offset = time.time() - now
+    if _offset is not None and _offset - offset > _JUMP:
+        log.warning("the clock was set back by %.0f s", _offset - offset)
+        _watch_until = now + _AFTERMATH
+    is_wanted = _offset is None or now < _watch_until
     _offset = offset
-    return n
+    return set_right() if is_wanted else 0
 
 
 def set_right() -> int:

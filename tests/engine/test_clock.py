@@ -67,6 +67,7 @@ def test_a_back_off_of_the_old_clock_lasts_as_long_as_it_was_meant_to() -> None:
 
 def test_it_looks_at_rows_at_the_start_and_after_a_jump_back_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "_offset", None)
+    monkeypatch.setattr(clock, "_watch_until", 0.0)
     with in_an_hour():
         put("bob@example.net")
     assert clock.look() == 1
@@ -74,4 +75,7 @@ def test_it_looks_at_rows_at_the_start_and_after_a_jump_back_only(monkeypatch: p
         put("eve@example.net")
     assert clock.look() == 0
     monkeypatch.setattr(clock, "_offset", clock._offset + 3600)
+    assert clock.look() == 1
+    with in_an_hour():
+        put("late@example.net")  # begun before the jump, committed after it
     assert clock.look() == 1
