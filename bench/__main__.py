@@ -1,4 +1,5 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
+`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
@@ -12,10 +13,12 @@ import os
 import pkgutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import report, rounds
+from bench.faults import command as faults
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
 
@@ -87,18 +90,25 @@ def stop_once(number: int, frame: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    chosen, options = parse(arguments)
+    if arguments[:1] == ["faults"]:
+        work = partial(faults.run, faults.parse(arguments[1:]))
+    else:
+        work = partial(run_all, *parse(arguments))
     for each in STOP_SIGNALS:  # a shell starts what runs behind it with SIGINT ignored
         signal.signal(each, stop_once)
     try:
         place()
-        results = [run(name, options) for name in chosen]
+        return work()
     except NoDisk as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return 130
+
+
+def run_all(names: list[str], options: Options) -> int:
+    results = [run(name, options) for name in names]
     return 0 if all(results) else 1
 
 

@@ -89,6 +89,21 @@ TEMPLATES = [
 ]
 
 
+# A machine that vanishes sends no goodbye. Its open transaction keeps rows locked, and all other machines
+# waiting, until PostgreSQL notices: by the kernel's own settings after two hours. The other way round a
+# server that vanishes must not keep us for a quarter of an hour. What DATABASE_URL says comes first.
+_LIVENESS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+    # Shorter: of several lost transactions each waits for the one before, and then has its own time.
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=8000",
+}
+
+
 def _database() -> dict[str, Any]:
     """SQLite as one writer that waits its turn, or PostgreSQL with connections kept."""
     url = CONF.database_url or f"sqlite:///{CONF.home / 'mailweir.sqlite3'}"
@@ -101,7 +116,7 @@ def _database() -> dict[str, Any]:
             "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456;",
         }
     else:
-        found.setdefault("OPTIONS", {})["connect_timeout"] = 10
+        found["OPTIONS"] = {**_LIVENESS, **found.get("OPTIONS", {})}
     return found
 
 

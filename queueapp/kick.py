@@ -102,7 +102,12 @@ def _forget_dead(queue: Queue, job_id: str) -> bool:
         return True
     if _may_run(queue, job):
         return False
-    job.delete()
+    try:
+        job.delete()
+    except ValueError:
+        # RQ can't delete a job whose execution has expired, as it does when its whole machine was lost.
+        queue.connection.delete(job.execution_registry.key)
+        job.delete()
     return True
 
 

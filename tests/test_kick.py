@@ -119,6 +119,15 @@ def test_a_runner_without_its_worker_is_replaced(queue: Queue) -> None:
     assert queue.fetch_job("runner-0").is_queued
 
 
+def test_a_runner_whose_machine_was_lost_is_replaced_though_rq_cannot_delete_it(queue: Queue) -> None:
+    kick.start(0)
+    job = _begin(queue, "runner-0", is_alive=False)
+    # Its execution has expired with the heartbeats; the list of them has not.
+    queue.connection.zadd(job.execution_registry.key, {"expired": time.time() + 60})
+    assert kick.start(0)
+    assert queue.job_ids == ["runner-0"]
+
+
 @pytest.mark.parametrize("status", ["failed", "finished", "stopped", "canceled"])
 def test_a_runner_that_is_over_is_replaced(queue: Queue, status: str) -> None:
     kick.start(0)

@@ -2,7 +2,8 @@
 
 The journal gets a line before each final dot and another after its reply. A session that was
 kept and turns out to be closed is replaced without counting as a failure; a site that can't
-be reached at all backs off, and what waits for it is deferred with the cause.
+be reached at all, or takes mail without an answer, backs off, and what waits for it is deferred with
+the cause.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
                 log.exception("message %d could not be handed over", group.message_id)
                 _settle_unforeseen(runner, group, error)
             runner.staff(site)
+            if site.n_unanswered:
+                break
             n_groups += 1
             following = runner.next_group(site, door, n_groups)
     finally:

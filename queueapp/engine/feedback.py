@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Between sessions that can't be opened a group is put back this often before it is deferred.
 MAX_RESTARTS = 3
+# Dots without an answer, and nothing delivered in between, after which a site is left alone for a while.
+MAX_UNANSWERED = 2
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +37,7 @@ async def feed_back(runner: Staffing, site: SiteWork, outcomes: list[Outcome]) -
     """More sessions while it goes well, fewer when the receiver says it has enough of them."""
     if any(outcome.result == "delivered" for outcome in outcomes):
         site.went_well()
+        site.n_unanswered = 0
         if site.plan.n_failures:
             site.plan = replace(site.plan, n_failures=0)
             try:
@@ -42,6 +45,12 @@ async def feed_back(runner: Staffing, site: SiteWork, outcomes: list[Outcome]) -
             except DatabaseError as error:
                 log.warning("the end of the back-off of %s is not stored: %s", site.plan.site_name, error)
             runner.router.forget_site(site.plan.site_id)
+    elif unanswered := [outcome for outcome in outcomes if outcome.is_ambiguous]:
+        site.went_badly()
+        site.n_unanswered += 1
+        if site.n_unanswered >= MAX_UNANSWERED:
+            # Whoever takes mail and does not say so would get all that waits twice.
+            await _back_off(runner, site, replace(unanswered[0], is_ambiguous=False))
     elif any(outcome.reply_class in ("busy", "connection") for outcome in outcomes):
         site.went_badly()
     elif (named := _named_time(outcomes)) is not None:
@@ -114,12 +123,16 @@ async def cannot_open(runner: Staffing, site: SiteWork, door: Door, group: Group
 
 async def _back_off(runner: Staffing, site: SiteWork, outcome: Outcome) -> None:
     """Nothing goes to the site for a while; what waits here gets the cause."""
+    waiting = site.take_all()
     try:
         until = await runner.in_db(partial(backoff.begin, site.plan.site_id, outcome))
     except DatabaseError as error:
         log.warning("the back-off of %s is not stored: %s", site.plan.site_name, error)
+        for group in waiting:
+            site.add(group)
         return
+    site.n_unanswered = 0
     runner.router.forget_site(site.plan.site_id)
-    rest = [row for waiting in site.take_all() for row in waiting.rows]
+    rest = [row for group in [*waiting, *site.take_all()] for row in group.rows]
     if rest:
         runner.set_aside(rest, replace(outcome, rule="site-backoff"), until)

@@ -74,6 +74,8 @@ class SiteWork:
     n_late: int = 0
     """Sessions that took so long to open that they wait for another slot of a rate."""
     n_waiting: int = 0
+    n_unanswered: int = 0
+    """Dots that got no answer since the last delivery."""
     queues: dict[int, dict[int, deque[Group]]] = field(default_factory=dict)
     """By priority and lane."""
     speed: Speed = field(default_factory=Speed)

@@ -54,9 +54,11 @@ class Task:
 
 
 def tasks() -> list[Task]:
-    """Sweep and reaper are the safety nets of wake-ups and leases; prune keeps the tables small."""
+    """Sweep and reaper are the safety nets of wake-ups and leases, the look at the clock that of all times;
+    prune keeps the tables small."""
     return [
         Task("queueapp.engine.reaper.reap", 5.0),
+        Task("queueapp.engine.clock.look", 5.0),
         Task("queueapp.engine.sweep.sweep", 3.0),
         Task("queueapp.workers.schedule.prune", 3600.0),
     ]

@@ -340,11 +340,27 @@ def test_a_kept_session_that_was_closed_meanwhile_is_no_failure(home: Path, last
     assert Site.objects.get().n_failures == 0
 
 
+def test_a_receiver_that_takes_mail_and_hangs_up_without_a_word_is_left_alone(home: Path) -> None:
+    receiver = OneMailEach(b"", answer=b"")
+    with receiver as address:
+        relay_to(address)
+        for n in range(60):
+            put(f"u{n}@example.net", name=str(n))
+        run_once()
+    assert 2 <= receiver.n_mails <= 4  # two sessions to begin with, and what they had begun meanwhile
+    assert set(states().values()) == {"deferred"}
+    assert Delivery.objects.filter(is_ambiguous=True).count() == receiver.n_mails
+    assert Delivery.objects.filter(n_attempts=0, is_ambiguous=False).count() == 60 - receiver.n_mails
+    site = Site.objects.get()
+    assert (site.backoff_class, site.n_failures) == ("connection", 1)
+    is_all_over()
+
+
 class OneMailEach:
     """The smallest receiver that closes after each mail."""
 
-    def __init__(self, last_word: bytes) -> None:
-        self.last_word, self.n_mails = last_word, 0
+    def __init__(self, last_word: bytes, answer: bytes = b"250 ok\r\n") -> None:
+        self.last_word, self.answer, self.n_mails = last_word, answer, 0
 
     def __enter__(self) -> tuple[str, int]:
         self.server = socket.create_server(("127.0.0.1", 0), backlog=50)
@@ -373,7 +389,7 @@ class OneMailEach:
                     while lines.readline() not in (b".\r\n", b""):
                         pass
                     self.n_mails += 1
-                    peer.sendall(b"250 ok\r\n")
+                    peer.sendall(self.answer)
                     time.sleep(0.01)
                     peer.sendall(self.last_word)
                     return
