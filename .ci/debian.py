@@ -22,6 +22,7 @@ INSTALLED = [
     "swaks",
     "libnet-ssleay-perl",  # STARTTLS for swaks
     "curl",
+    "iproute2",  # network namespaces as hosts
 ]
 FOREIGN = ["postfix", "exim4-daemon-light"]
 POLICY = "/usr/sbin/policy-rc.d"

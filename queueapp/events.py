@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from typing import Any
 
 import redis as redis_py
@@ -18,6 +19,10 @@ from queueapp import conf
 
 CHANNEL = "mailweir:events"
 log = logging.getLogger(__name__)
+# Who has just waited in vain for a Redis that hangs leaves it alone for a while: accepting mail must not
+# wait at every commit. The sweep makes good what is not said meanwhile.
+_LEFT_ALONE = 10.0
+_left_alone_until = 0.0
 _clients: dict[tuple[int, str], redis_py.Redis] = {}
 
 
@@ -29,13 +34,28 @@ def redis() -> redis_py.Redis:
     return _clients[key]
 
 
+def hangs() -> bool:
+    """Redis did not answer in time a moment ago: don't ask it again now."""
+    return time.monotonic() < _left_alone_until
+
+
+def note(error: redis_py.RedisError) -> None:
+    """What came of asking Redis. One that refuses costs no time, one that hangs does."""
+    global _left_alone_until
+    if isinstance(error, redis_py.TimeoutError):
+        _left_alone_until = time.monotonic() + _LEFT_ALONE
+
+
 def publish(kind: str, **data: Any) -> None:
     """Tell every dashboard that something changed, once the current transaction is committed."""
     transaction.on_commit(lambda: _send(kind, data), robust=True)
 
 
 def _send(kind: str, data: dict[str, Any]) -> None:
+    if hangs():
+        return
     try:
         redis().publish(CHANNEL, json.dumps({"kind": kind, **data}))
     except redis_py.RedisError as error:
+        note(error)
         log.debug("event %s was not sent: %s", kind, error)

@@ -36,6 +36,8 @@ def kick() -> None:
 
 
 def _kick() -> None:
+    if events.hangs():
+        return
     try:
         if events.redis().publish(CHANNEL, b"1") or start(0):
             return
@@ -43,6 +45,7 @@ def _kick() -> None:
             # It runs but does not listen: it has looked for the last time, or for the first.
             start(0, "-next")
     except redis_py.RedisError as error:
+        events.note(error)
         log.debug("nobody was kicked: %s", error)
 
 

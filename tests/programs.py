@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UNPACKED = ROOT / ".venv" / "debian" / "bin"
 
 # Debian's package for a program, where the two names differ.
-PACKAGES = {"smtp-source": "postfix", "smtp-sink": "postfix", "exim4": "exim4-daemon-light"}
+PACKAGES = {"smtp-source": "postfix", "smtp-sink": "postfix", "exim4": "exim4-daemon-light", "ip": "iproute2"}
 
 
 def find(program: str) -> str | None:

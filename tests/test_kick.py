@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -85,6 +86,23 @@ def test_without_redis_nothing_is_raised() -> None:
 def no_redis(tmp_path: Path):  # type: ignore[no-untyped-def]
     with conf.override(redis_url=f"unix://{tmp_path / 'nobody.sock'}"):
         yield
+
+
+def test_a_redis_that_hangs_is_waited_for_once_and_not_at_every_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "_left_alone_until", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host, port = mute.getsockname()
+        with conf.override(redis_url=f"redis://{host}:{port}/0"):
+            assert not events.hangs()
+            kick.kick()
+            assert events.hangs()
+            began = time.monotonic()
+            for n in range(20):  # each of them would wait for 3 s
+                put("bob@example.net", name=str(n))
+            assert time.monotonic() - began < 30
+    monkeypatch.setattr(events, "_left_alone_until", 0.0)
 
 
 # ── Leftovers ─────────────────────────────────────────────────────────────────────────────────
