@@ -48,7 +48,7 @@ class Mailweir(Contender):
         host, port = self.sink
         return {
             "MAILWEIR_ROUTE": f"smtp://{host}:{port}?tls=none",
-            "MAILWEIR_SITE_SESSIONS": str(max(1, self.wishes.sessions // WORKERS)),
+            "MAILWEIR_SITE_SESSIONS": str(self.wishes.sessions),
             "MAILWEIR_HOSTNAME": "ours.bench.test",
             **self.wishes.settings,
             "MAILWEIR_WORKERS": str(WORKERS if delivering else 0),
