@@ -21,6 +21,7 @@ from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
 from dashboard.api.errors import ApiError
+from dashboard.auth.actors import name_of, scopes_of
 from queueapp.access.change import Actor
 from queueapp.models import SCOPES, ApiKey
 from queueapp.models.access import digest
@@ -155,8 +156,4 @@ def _by_session(request: HttpRequest) -> Who:
         raise ApiError(401, "key_missing", "Send the header: Authorization: Bearer KEY, or log in.")
     if check_csrf(request):
         raise ApiError(403, "csrf_failed", "The session needs the X-CSRFToken header for this request.")
-    scopes: tuple[str, ...] = ("submit", "read", "operate") if user.is_staff else ("read",)
-    if user.is_superuser:
-        scopes = SCOPES
-    # The prefix keeps a user apart from a key of the same name: the name owns idempotency keys.
-    return Who(f"user:{user.get_username()}"[:150], frozenset(scopes))
+    return Who(name_of(user), scopes_of(user))
