@@ -21,7 +21,9 @@ from queueapp.engine import domains
 from queueapp.engine.counters import Changes
 from queueapp.kick import kick
 from queueapp.models import Message
-from queueapp.models.bulk import NewRows, new_ids, together
+from queueapp.models.bulk import NewRows
+from queueapp.models.ids import new_ids
+from queueapp.models.trips import together
 from queueapp.stats import Tally
 
 
@@ -53,7 +55,7 @@ def enqueue(batch: list[NewMessage]) -> None:
     """
     ids = domains.ids_of(new.domain for each in batch for new in each.deliveries)
     changes, tally = Changes(), Tally()
-    with transaction.atomic(savepoint=False), together():
+    with transaction.atomic(savepoint=False), together(is_end=True):
         store(batch, ids, changes, tally)
         changes.apply()
         stats.record(tally, timezone.now())

@@ -25,7 +25,8 @@ from queueapp.mail.backoff import retry_in
 from queueapp.mail.classify import CLASSES
 from queueapp.mail.reply import clean
 from queueapp.models import State, Suppression
-from queueapp.models.bulk import ManyRows, NewRows, any_of, id_list, together
+from queueapp.models.bulk import ManyRows, NewRows, any_of, id_list
+from queueapp.models.trips import together
 from queueapp.stats import Tally
 from queueapp.transports.base import Outcome
 
@@ -91,7 +92,7 @@ def record(runner_id: int, results: list[Result]) -> list[bool]:
         live = [result for result in results if result.claimed.id in written]
         if len(live) != len(results):
             reports = _reports(live, decisions)
-        with together():
+        with together(is_end=True):
             _ATTEMPTS.add([_attempt(runner_id, result) for result in live if result.is_try])
             _suppress(live)
             for result in live:

@@ -17,7 +17,7 @@ import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from queueapp import conf
@@ -30,13 +30,12 @@ from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
 from queueapp.mail.summary import Summary, summarise, to_crlf
 from queueapp.models import Message, TlsDemand
+from queueapp.models.ids import have_ids
 
 MAX_LINE = 998
 MAX_HOPS = 50
 _SMALL = 256 * 1024
-_LINGER = 0.002
-# PostgreSQL takes 65,535 in a query, SQLite may take 32,766.
-_MAX_PARAMETERS = 5000
+_LINGER = 0.004
 log = logging.getLogger(__name__)
 
 
@@ -225,13 +224,14 @@ def _plain(text: str, size: int) -> str:
 
 def _settle(batch: list[_Prepared]) -> list[Accepted]:
     """Store a batch in one transaction. Raises DatabaseError; then nothing of it is stored."""
-    # Before the transaction, where ids of domains may be remembered.
+    # Before the transaction, where ids of domains may be remembered. What is asked here is not asked in
+    # it: without a key its statements go in one round trip (models/trips.py).
     domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
+    have_ids(queueapp_message=len(batch), queueapp_delivery=sum(len(each.new.deliveries) for each in batch))
+    holding.apply(each.new for each in batch)
     with transaction.atomic():
         repeats = idempotency.known([_key(each) for each in batch])
         fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
-        _suppress(fresh)
-        holding.apply(each.new for each in fresh)
         enqueue([each.new for each in fresh])
         idempotency.remember([(*_key(each), each.new.message) for each in fresh])
     answers = {id(each): _answer(each) for each in fresh}
@@ -251,31 +251,6 @@ def _first_of_each_key(batch: list[_Prepared]) -> list[_Prepared]:
             chosen.append(each)
         seen.add(_key(each))
     return chosen
-
-
-def _suppress(fresh: list[_Prepared]) -> None:
-    """Recipients that must not be written to are final at once, with the reason."""
-    wanted = sorted({new.recipient.lower() for each in fresh for new in each.new.deliveries})
-    listed: dict[str, str] = {}
-    for start in range(0, len(wanted), _MAX_PARAMETERS):
-        some = wanted[start : start + _MAX_PARAMETERS]
-        listed.update(_suppressed(some))
-    if listed:
-        for each in fresh:
-            for new in each.new.deliveries:
-                if new.recipient.lower() in listed:
-                    new.refusal = ("suppressed", f"suppressed: {listed[new.recipient.lower()]}")
-
-
-def _suppressed(addresses: list[str]) -> list[tuple[str, str]]:
-    """(address, reason). A raw query: it is part of every commit, and the ORM's own work costs more."""
-    marks = ", ".join(["%s"] * len(addresses))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT address, reason FROM queueapp_suppression WHERE address IN ({marks})",  # noqa: S608
-            addresses,
-        )
-        return cursor.fetchall()
 
 
 def _answer(each: _Prepared) -> Accepted:

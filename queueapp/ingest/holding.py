@@ -1,42 +1,81 @@
-"""Hold what the rules name, when it comes in (access/holds.py makes the rules)."""
+"""Who must not be written to, and what is held when it comes in: two lists, read in one query.
+
+access/suppressions.py and access/holds.py keep them. The query is raw: it is part of every commit, and
+the ORM's own work would cost more than the rest of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from django.db import connection
 from django.utils import timezone
 
-from queueapp.engine.enqueue import NewMessage
+from queueapp.engine.enqueue import NewDelivery, NewMessage
 from queueapp.models import HoldRule
 
 Kind = HoldRule.Kind
+# PostgreSQL takes 65,535 parameters in a query, SQLite may take 32,766.
+_MAX_PARAMETERS = 5000
+_RULES = "SELECT id, kind, value, reason FROM queueapp_holdrule WHERE until IS NULL OR until > %s"
+_SUPPRESSED = "SELECT 0, '', address, reason FROM queueapp_suppression WHERE address IN ({marks})"
+
+
+class Rule(NamedTuple):
+    """A hold rule in force."""
+
+    id: int
+    kind: str
+    value: str
+    reason: str
 
 
 def apply(fresh: Iterable[NewMessage]) -> None:
-    """Set `hold_reason` where a rule matches; the first rule that was made decides."""
-    rules = _in_force()
-    if not rules:
+    """Set `refusal` for who is suppressed, final at once with its reason, and `hold_reason` where a rule
+    matches; the first rule that was made decides."""
+    fresh = list(fresh)
+    rules, suppressed = _lists([new for each in fresh for new in each.deliveries])
+    if not rules and not suppressed:
         return
     for each in fresh:
         message = each.message
         for new in each.deliveries:
+            if new.recipient.lower() in suppressed:
+                new.refusal = ("suppressed", f"suppressed: {suppressed[new.recipient.lower()]}")
             rule = _match(rules, message.sender, message.sender_domain, new.domain, message.tags)
             if rule and not new.refusal:
-                new.hold_reason = f"{rule.reason} (rule {rule.pk}: {rule.kind} {rule.value})"[:255]
+                new.hold_reason = f"{rule.reason} (rule {rule.id}: {rule.kind} {rule.value})"[:255]
 
 
 def rule_for(sender: str, sender_domain: str, domain: str, tags: Iterable[str]) -> HoldRule | None:
     """The rule that would hold such a mail now."""
-    return _match(_in_force(), sender, sender_domain, domain, tags)
+    rule = _match(_lists([])[0], sender, sender_domain, domain, tags)
+    return HoldRule.objects.filter(pk=rule.id).first() if rule else None
 
 
-def _in_force() -> list[HoldRule]:
-    return list(HoldRule.objects.in_force(timezone.now()).order_by("pk"))
+def _lists(deliveries: list[NewDelivery]) -> tuple[list[Rule], dict[str, str]]:
+    """All rules in force by their id, and the reasons of those recipients that are suppressed."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    wanted = sorted({new.recipient.lower() for new in deliveries})
+    rows: list[tuple[int, str, str, str]] = []
+    with connection.cursor() as cursor:
+        for start in range(0, max(len(wanted), 1), _MAX_PARAMETERS):
+            some = wanted[start : start + _MAX_PARAMETERS]
+            sql, params = (_RULES, [now]) if start == 0 else ("", [])
+            if some:
+                sql += (" UNION ALL " if sql else "") + _SUPPRESSED.format(
+                    marks=", ".join(["%s"] * len(some))
+                )
+            cursor.execute(sql, [*params, *some])
+            rows += cursor.fetchall()
+    rules = sorted(Rule(*row) for row in rows if row[0])
+    return rules, {address: reason for pk, _, address, reason in rows if not pk}
 
 
 def _match(
-    rules: list[HoldRule], sender: str, sender_domain: str, domain: str, tags: Iterable[str]
-) -> HoldRule | None:
+    rules: list[Rule], sender: str, sender_domain: str, domain: str, tags: Iterable[str]
+) -> Rule | None:
     facts = {
         Kind.SENDER: {sender.lower()},
         Kind.SENDER_DOMAIN: {sender_domain.lower()},

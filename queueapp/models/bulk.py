@@ -10,15 +10,16 @@ use this; all else goes through the ORM.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 from django.db import connection
 from psycopg.types.json import Jsonb
+
+from queueapp.models.trips import first, is_waiting, put, send_what_waits
 
 Row = Sequence[Any]
 
@@ -36,6 +37,7 @@ class ManyRows:
         arrays = ", ".join(f"%s::{kind}[]" for kind in self.types)
         names = ", ".join(name for name, _ in pairs)
         self._postgresql = postgresql.replace("{rows}", f"unnest({arrays}) AS v({names})")
+        self._numbered = _numbered(self._postgresql)
         self._sqlite = sqlite
 
     def run(self, rows: Sequence[Row], *, after: Row = ()) -> list[tuple[Any, ...]]:
@@ -47,13 +49,11 @@ class ManyRows:
             with connection.cursor() as cursor:
                 cursor.executemany(self._sqlite, _stored(rows, self.types))
             return []
-        columns = zip(*rows, strict=True)
-        arrays = [_ARRAYS[kind](column) for kind, column in zip(self.types, columns, strict=True)]
-        if _waits(self._postgresql, [*arrays, *after]):
+        arrays = _arrays(self.types, rows)
+        if is_waiting():
+            put(self._numbered, [*arrays, *after])
             return []
-        with connection.cursor() as cursor:
-            cursor.execute(self._postgresql, [*arrays, *after])
-            return cursor.fetchall() if cursor.description else []
+        return first(self._postgresql, [*arrays, *after])
 
 
 class NewRows:
@@ -64,8 +64,10 @@ class NewRows:
         self.types = [kind for _, kind in pairs]
         names = ", ".join(name for name, _ in pairs)
         self._copy = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)"
-        self._marks = "(" + ", ".join(["%s"] * len(pairs)) + ")"
-        self._insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608
+        self._insert = f"INSERT INTO {table} ({names}) "  # noqa: S608
+        self._marks = "VALUES (" + ", ".join(["%s"] * len(pairs)) + ")"
+        arrays = ", ".join(f"%s::{kind}[]" for kind in self.types)
+        self._numbered = _numbered(f"{self._insert}SELECT * FROM unnest({arrays})")  # noqa: S608
 
     def add(self, rows: Sequence[Row]) -> None:
         if not rows:
@@ -76,7 +78,7 @@ class NewRows:
             return
         if len(rows) <= FEW and self._wait(rows):
             return
-        _send_what_waits()
+        send_what_waits()
         # Django wraps the errors of execute, and knows nothing of copy.
         with (
             connection.cursor() as cursor,
@@ -89,75 +91,16 @@ class NewRows:
 
     def _wait(self, rows: Sequence[Row]) -> bool:
         """For a few rows a round trip of their own is dearer than INSERT; large values stay out of it."""
-        values = [value for row in _with_json(rows, self.types, Jsonb) for value in row]
-        if any(isinstance(value, bytes) and len(value) > LARGE for value in values):
+        if not is_waiting():
             return False
-        return _waits(self._insert + ", ".join([self._marks] * len(rows)), values)
+        if any(isinstance(value, bytes) and len(value) > LARGE for row in rows for value in row):
+            return False
+        put(self._numbered, _arrays(self.types, rows))
+        return True
 
 
 # Up to so many rows go with other statements, if no value has more octets than this.
 FEW, LARGE = 50, 64 * 1024
-
-
-class _Waiting(threading.local):
-    statements: list[bytes] | None = None
-
-
-_waiting = _Waiting()
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """What is added and changed inside goes to PostgreSQL in one round trip, in order, at the end: for a
-    single mail the round trips cost more than the statements. Nothing is returned by them then.
-
-    Inside a transaction. Raises what any of them raises, at the end.
-    """
-    if connection.vendor != "postgresql" or _waiting.statements is not None:
-        yield
-        return
-    _waiting.statements = []
-    try:
-        yield
-        _send_what_waits()
-    finally:
-        _waiting.statements = None
-
-
-def _waits(statement: str, values: list[Any]) -> bool:
-    """Whether it was put to those that go together."""
-    if _waiting.statements is None:
-        return False
-    connection.ensure_connection()
-    made = psycopg.ClientCursor(connection.connection).mogrify(statement, values)
-    _waiting.statements.append(made.encode())
-    return True
-
-
-def _send_what_waits() -> None:
-    if _waiting.statements:
-        joined, _waiting.statements = b";\n".join(_waiting.statements).decode(), []
-        with connection.cursor() as cursor:
-            cursor.execute(joined)
-
-
-def new_ids(**tables: int) -> list[Sequence[int]]:
-    """For each table so many ids, for rows about to be added. Inside the transaction that adds them: on
-    SQLite only its write lock keeps others from the same ones."""
-    if not any(tables.values()):
-        return [() for _ in tables]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            one = "SELECT %s, nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
-            values = [value for table, n in tables.items() for value in (table, table, n)]
-            cursor.execute(" UNION ALL ".join([one] * len(tables)), values)
-            found: dict[str, list[int]] = {table: [] for table in tables}
-            for table, pk in cursor.fetchall():
-                found[table].append(pk)
-            return list(found.values())
-        cursor.execute("SELECT name, seq FROM sqlite_sequence")
-        last = dict(cursor.fetchall())
-        return [range(last.get(table, 0) + 1, last.get(table, 0) + 1 + n) for table, n in tables.items()]
 
 
 @contextmanager
@@ -179,6 +122,11 @@ def as_time(value: datetime | str) -> datetime:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value if value.tzinfo else value.replace(tzinfo=connection.timezone)
+
+
+def as_duration(value: timedelta | int | None) -> timedelta | None:
+    """A duration as a raw query gives it; SQLite gives microseconds."""
+    return timedelta(microseconds=value) if isinstance(value, int) else value
 
 
 def any_of(column: str) -> str:
@@ -243,11 +191,28 @@ def _times(values: Sequence[datetime | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
 
 
-_ARRAYS: dict[str, Callable[[Sequence[Any]], str]] = {
+def _documents(values: Sequence[Any]) -> str:
+    return _texts([json.dumps(value) for value in values])
+
+
+_ARRAYS: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "bytea": list,
     "bigint": _plain,
     "integer": _plain,
     "smallint": _plain,
     "boolean": _plain,
     "text": _texts,
     "timestamptz": _times,
+    "jsonb": _documents,
 }
+
+
+def _arrays(types: Sequence[str], rows: Sequence[Row]) -> list[Any]:
+    """One for each column."""
+    return [_ARRAYS[kind](column) for kind, column in zip(types, zip(*rows, strict=True), strict=True)]
+
+
+def _numbered(statement: str) -> str:
+    """With $1, $2 and so on for its values."""
+    first, *others = statement.split("%s")
+    return first + "".join(f"${place}{part}" for place, part in enumerate(others, 1))

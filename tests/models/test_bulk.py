@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from queueapp.models import Body, Message, RecipientDomain, Suppression, bulk
-from queueapp.models.bulk import ManyRows, NewRows, new_ids
+from queueapp.models.bulk import ManyRows, NewRows
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, 0, 30, 123456, tzinfo=UTC)
@@ -88,68 +88,12 @@ def test_postgresql_says_which_rows_it_changed() -> None:
 def test_no_rows_are_no_statement() -> None:
     SUPPRESSIONS.add([])
     assert CHANGE.run([], after=["x"]) == []
-    assert new_ids(queueapp_message=0) == [()]
 
 
 def test_one_row_that_is_refused_keeps_all_out() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         add("a@x.test", "b@x.test", "a@x.test")
     assert not Suppression.objects.exists()
-
-
-@pytest.mark.parametrize("n", [1, 3, bulk.FEW + 1])
-def test_what_goes_together_is_as_if_it_went_alone(n: int) -> None:
-    names = [f"{number:03}@x.test" for number in range(n)]
-    with transaction.atomic(), bulk.together():
-        add_rows = [(name, "other", "100%s", "%(x)s ' \\", 7, NOW) for name in names]
-        SUPPRESSIONS.add(add_rows)
-        NewRows("queueapp_message", MESSAGE).add(
-            [(NOW, 1, 1, "smtp", ["a'b", "%s"], *[""] * 9, 5, False, False, False, False)]
-        )
-    assert list(Suppression.objects.order_by("address").values_list("address", flat=True)) == names
-    assert {each.evidence for each in Suppression.objects.all()} == {"%(x)s ' \\"}
-    assert Message.objects.get().tags == ["a'b", "%s"]
-    ids = list(Suppression.objects.order_by("address").values_list("id", flat=True))
-    with transaction.atomic(), bulk.together():
-        assert CHANGE.run([(pk, "first", 1, NOW) for pk in ids], after=["x"]) == []
-        CHANGE.run([(ids[0], "second", 2, NOW)], after=["x"])
-    assert stored(ids[0]) == ("second", 2, NOW)
-    assert all(stored(pk) == ("first", 1, NOW) for pk in ids[1:])
-
-
-def test_a_large_value_goes_alone_and_keeps_the_order() -> None:
-    message = Message.objects.create(accepted_at=NOW, size=1, n_recipients=1, source="smtp")
-    content = bytes(range(256)) * 1024
-    with transaction.atomic(), bulk.together():
-        CHANGE.run([(1, "", None, NOW)], after=["x"])
-        NewRows("queueapp_body", "message_id:bigint content:bytea").add([(message.pk, content)])
-    assert bytes(Body.objects.get().content) == content
-
-
-def test_one_that_fails_undoes_all_that_go_together() -> None:
-    row = ("a@x.test", "other", "r", "", None, NOW)
-
-    def twice() -> None:
-        with transaction.atomic(), bulk.together():
-            SUPPRESSIONS.add([row])
-            SUPPRESSIONS.add([row])
-
-    with pytest.raises(IntegrityError):
-        twice()
-    assert not Suppression.objects.exists()
-    add("b@x.test")
-    assert Suppression.objects.count() == 1
-
-
-def test_ids_are_new_and_the_orm_goes_on_behind_them() -> None:
-    with transaction.atomic():
-        [ids] = map(list, new_ids(queueapp_recipientdomain=3))
-        RecipientDomain.objects.bulk_create([RecipientDomain(pk=pk, name=f"d{pk}.test") for pk in ids])
-        [more, none] = map(list, new_ids(queueapp_recipientdomain=2, queueapp_message=0))
-        assert none == []
-        RecipientDomain.objects.bulk_create([RecipientDomain(pk=pk, name=f"d{pk}.test") for pk in more])
-    assert len({*ids, *more}) == 5
-    assert RecipientDomain.objects.create(name="next.test").pk > max(more)
 
 
 @pytest.mark.parametrize("ids", [[], [3], list(range(70_000))])
