@@ -209,9 +209,9 @@ def test_it_strikes_out_a_login_in_steps(run):
 
 def test_it_strikes_out_a_password_that_comes_back_later(run):
     async def main():
-        steps = [GREETING, AUTH_EHLO, ("AUTH PLAIN ", "235 ok"), ("MAIL ", f"451 who said s3cret-word {PLAIN}"),
-                 ("RCPT", "503 no"), ("DATA", "503 no"), QUIT]  # fmt: skip
-        async with ScriptedServer(steps) as server:
+        refusal = f"451 who said s3cret-word {PLAIN}"
+        steps = [GREETING, AUTH_EHLO, ("AUTH PLAIN ", "235 ok"), ("MAIL ", refusal)]
+        async with ScriptedServer([*steps, ("RCPT", "503 no"), ("DATA", "503 no"), QUIT]) as server:
             (outcome,) = await send(server, options=LOGIN)
         assert "S: 451 who said *** ***" in plain(outcome.transcript)
 
