@@ -336,6 +336,13 @@ class Conf:
         "file",
         "PEM key of that certificate; empty is the certificate's own file.",
     )
+    transcripts: str = _setting(
+        "MAILWEIR_TRANSCRIPTS",
+        _one_of("off", "failed", "all"),
+        "failed",
+        "off|failed|all",
+        "Which attempts keep what was said by SMTP: none, those that did not deliver, or all.",
+    )
     sandbox_keep: int = _setting(
         "MAILWEIR_SANDBOX_KEEP", _whole(1, 100000), "2000", "mails", "How many mails the sandbox keeps whole."
     )

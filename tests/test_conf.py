@@ -61,6 +61,7 @@ WRONG = {
     "MAILWEIR_MX_PORT": "0",
     "MAILWEIR_DNS": "8.8.8.8",
     "MAILWEIR_TLS": "yes",
+    "MAILWEIR_TRANSCRIPTS": "some",
     "MAILWEIR_MTA_STS": "yes",
     "MAILWEIR_MAX_AGE": "5",
     "MAILWEIR_RETRY_FIRST": "0s",

@@ -30,6 +30,8 @@ from queueapp.models.trips import together
 from queueapp.stats import Tally
 from queueapp.transports.base import Outcome
 
+_MOST_TRANSCRIPT = 10_000
+
 
 @dataclass(slots=True)
 class Result:
@@ -94,6 +96,7 @@ def record(runner_id: int, results: list[Result]) -> list[bool]:
             reports = _reports(live, decisions)
         with together(is_end=True):
             _ATTEMPTS.add([_attempt(runner_id, result) for result in live if result.is_try])
+            _TRANSCRIPTS.run([_transcript(each) for each in live if each.outcome.transcript and each.is_try])
             _suppress(live)
             for result in live:
                 decision, domain_id = decisions[id(result)], result.claimed.domain_id
@@ -141,6 +144,18 @@ _ATTEMPTS = NewRows(
     "is_ambiguous:boolean",
 )
 
+# By delivery and time, so that the attempts need no ids from us: most of them have no transcript.
+_TRANSCRIPTS = ManyRows(
+    "delivery:bigint at:timestamptz text:text",
+    postgresql="""
+        INSERT INTO queueapp_attempttranscript (attempt_id, text)
+        SELECT max(a.id), v.text FROM {rows} JOIN queueapp_attempt a
+            ON a.delivery_id = v.delivery AND a.at = v.at GROUP BY v.delivery, v.text""",
+    sqlite="""
+        INSERT INTO queueapp_attempttranscript (attempt_id, text)
+        SELECT max(id), ?3 FROM queueapp_attempt WHERE delivery_id = ?1 AND at = ?2""",
+)
+
 
 def _write_rows(runner_id: int, results: list[Result], decisions: dict[int, Decision]) -> set[int]:
     """Ids of those that were still ours, and so are written."""
@@ -184,6 +199,12 @@ def _attempt(runner_id: int, result: Result) -> tuple[Any, ...]:
         clean(outcome.host, 255), clean(outcome.address, 64), clean(outcome.source, 64),
         clean(outcome.tls, 64), runner_id, result.took_ms, outcome.is_ambiguous,
     )  # fmt: skip
+
+
+def _transcript(result: Result) -> tuple[Any, ...]:
+    # The transport made it printable; a line feed and nothing worse is left in it.
+    text = result.outcome.transcript.replace("\0", "")[:_MOST_TRANSCRIPT]
+    return result.claimed.id, result.at, text.encode("utf-8", "replace").decode()
 
 
 def _suppress(live: list[Result]) -> None:

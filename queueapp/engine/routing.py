@@ -26,7 +26,7 @@ from queueapp.engine.sts import Policies
 from queueapp.mail.mta_sts import Policy
 from queueapp.models import Route, Site
 from queueapp.models.bulk import ManyRows
-from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode
+from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode, Transcripts
 from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
 
 _PLAN_TTL = 30.0
@@ -315,7 +315,8 @@ def base_options() -> Options:
         rcpt=reply,
         data_start=reply,
     )
-    return Options(ehlo_name=current.host, timeouts=timeouts)
+    transcripts = cast(Transcripts, current.transcripts)
+    return Options(ehlo_name=current.host, timeouts=timeouts, transcripts=transcripts)
 
 
 def _relay_options(options: Options, tls: str, username: str, password: str) -> Options:

@@ -14,6 +14,7 @@ from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
 from queueapp.models.site import Site
 from queueapp.models.suppression import Suppression
+from queueapp.models.transcript import AttemptTranscript
 
 __all__ = [
     "EVERY_DOMAIN",
@@ -24,6 +25,7 @@ __all__ = [
     "WAITING",
     "ApiKey",
     "Attempt",
+    "AttemptTranscript",
     "AuditEvent",
     "Body",
     "Delivery",

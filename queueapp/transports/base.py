@@ -15,6 +15,7 @@ from queueapp.mail.reply import MAX_TEXT, clean
 
 Result = Literal["delivered", "deferred", "bounced"]
 TlsMode = Literal["none", "opportunistic", "required", "implicit"]
+Transcripts = Literal["off", "failed", "all"]
 Stage = Literal["", "connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]
 
 
@@ -46,6 +47,7 @@ class Options:
     """How to talk. `verify` asks for a trusted certificate with the host's name; `cafile` adds roots.
 
     `needs_requiretls`: only with a server that offers REQUIRETLS over TLS (RFC 8689).
+    `transcripts`: which outcomes get one: none, those of mail that was not delivered, all.
     """
 
     ehlo_name: str
@@ -57,6 +59,7 @@ class Options:
     password: str = field(default="", repr=False)
     timeouts: Timeouts = Timeouts()
     needs_requiretls: bool = False
+    transcripts: Transcripts = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one try gave for one recipient. `is_ambiguous`: the dot was sent, its reply never read."""
+    """What one try gave for one recipient. `is_ambiguous`: the dot was sent, its reply never read.
+
+    `transcript`: what was said, where it was asked for (transports/smtp/transcript.py).
+    """
 
     result: Result
     reply_class: str
@@ -92,6 +98,7 @@ class Outcome:
     retry_in: int | None = None
     is_ambiguous: bool = False
     stage: Stage = ""
+    transcript: str = field(default="", compare=False, repr=False)
 
     @property
     def reply(self) -> str:

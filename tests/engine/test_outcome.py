@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from django.utils import timezone
 
 from queueapp import stats
+from queueapp.engine import outcome as outcome_
 from queueapp.engine.claim import Claimed, claim, release
 from queueapp.engine.outcome import Result, decide
-from queueapp.models import Attempt, Delivery, RecipientDomain, State, Suppression
+from queueapp.models import Attempt, AttemptTranscript, Delivery, RecipientDomain, State, Suppression
 from queueapp.transports.base import Outcome
 from tests.engine.queue import DEFERRED, DELIVERED, NO_USER, claimed, n_wrong_counters, put, record
 
@@ -298,3 +300,45 @@ def test_hostile_texts_of_a_receiver_are_stored_on_every_database() -> None:
 def _make_due() -> None:
     Delivery.objects.filter(state="deferred").update(next_attempt_at=timezone.now())
     RecipientDomain.objects.update(due_at=timezone.now())
+
+
+# ── Transcripts ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_keeps_the_transcript_of_what_failed_with_its_attempt() -> None:
+    put("bob@example.net", "cid@example.net", "dora@example.net")
+    runner, rows = claimed()
+    said = replace(DEFERRED, transcript="    0.000 S: 451 later\n    0.100 C: QUIT 'quoted' \"\\")
+    at = timezone.now()
+    whats = [said, DELIVERED, replace(NO_USER, transcript="    0.000 S: 550 no")]
+    assert all(
+        outcome_.record(runner, [Result(one, what, at) for one, what in zip(rows, whats, strict=True)])
+    )
+    kept = {each.attempt.result: each.text for each in AttemptTranscript.objects.select_related("attempt")}
+    assert kept == {"deferred": said.transcript, "bounced": "    0.000 S: 550 no"}
+
+
+def test_it_keeps_each_attempt_its_own_transcript() -> None:
+    runner, rows = one()
+    for n in range(2):
+        record(runner, rows, replace(DEFERRED, transcript=f"    0.000 S: 451 {n}"))
+        Delivery.objects.update(next_attempt_at=timezone.now())
+        RecipientDomain.objects.update(due_at=timezone.now())
+        runner, rows = claimed(runner=runner)
+    texts = AttemptTranscript.objects.order_by("attempt_id").values_list("text", flat=True)
+    assert list(texts) == ["    0.000 S: 451 0", "    0.000 S: 451 1"]
+
+
+def test_it_writes_no_transcript_where_nothing_was_tried() -> None:
+    runner, rows = one()
+    record(runner, rows, replace(DEFERRED, transcript="    0.000 S: 451 x"), is_try=False)
+    assert not Attempt.objects.exists()
+    assert not AttemptTranscript.objects.exists()
+
+
+def test_it_stores_a_transcript_that_no_database_would_take() -> None:
+    runner, rows = one()
+    assert record(runner, rows, replace(DEFERRED, transcript="a\0b\ud800c" + "x" * 20_000)) == [True]
+    text = AttemptTranscript.objects.get().text
+    assert text.startswith("ab?c")
+    assert len(text) == 10_000

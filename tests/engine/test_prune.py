@@ -10,6 +10,7 @@ from queueapp.engine.prune import TOTALS_AT, prune, prune_records
 from queueapp.models import (
     EVERY_DOMAIN,
     Attempt,
+    AttemptTranscript,
     Body,
     Delivery,
     IdempotencyKey,
@@ -29,10 +30,10 @@ LIMIT = NOW - timedelta(days=7)
 
 def test_it_removes_what_finished_before_the_limit_with_all_that_belongs_to_it() -> None:
     row = delivery(state="delivered", finished_at=OLD)
-    attempt(row)
+    AttemptTranscript.objects.create(attempt=attempt(row), text="    0.000 S: 220 hello")
     IdempotencyKey.objects.create(owner="shop", key="1", message=row.message, created_at=NOW)
     assert prune(LIMIT) == 1
-    for model in (Delivery, Attempt, Message, Body, IdempotencyKey):
+    for model in (Delivery, Attempt, AttemptTranscript, Message, Body, IdempotencyKey):
         assert not model.objects.exists(), model
 
 

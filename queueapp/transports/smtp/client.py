@@ -9,8 +9,10 @@ On failure the session is closed and `is_usable` is false; open another one. An 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from queueapp.transports.smtp import transcript
 from queueapp.transports.smtp.opening import Link, open_link
 from queueapp.transports.smtp.transaction import Transaction
 from queueapp.transports.smtp.wire import Broken
@@ -18,14 +20,15 @@ from queueapp.transports.smtp.wire import Broken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, Timeouts
+    from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, Timeouts, Transcripts
 
 
 class Session:
     """Open it with `open`, `send` while `is_usable`, end it with `quit`."""
 
-    def __init__(self, link: Link, timeouts: Timeouts) -> None:
+    def __init__(self, link: Link, timeouts: Timeouts, transcripts: Transcripts = "failed") -> None:
         self._link = link
+        self._transcripts = transcripts
         self._timeouts = timeouts
         self._needs_reset = False
         self._is_busy = False
@@ -34,7 +37,7 @@ class Session:
     @classmethod
     async def open(cls, endpoint: Endpoint, options: Options) -> Session:
         """Connect, greet, secure and log in; raises `SessionFailed`."""
-        return cls(await open_link(endpoint, options), options.timeouts)
+        return cls(await open_link(endpoint, options), options.timeouts, options.transcripts)
 
     @property
     def is_usable(self) -> bool:
@@ -56,10 +59,21 @@ class Session:
         finally:
             self._is_busy = False
         self._needs_reset = transaction.is_open
+        if self._transcripts != "off":
+            outcomes = self._with_transcripts(transaction, outcomes)
         self.n_sent += 1
         if not self._link.wire.is_quiet:
             self.abort()
         return outcomes
+
+    def _with_transcripts(self, transaction: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
+        is_wanted = [self._transcripts == "all" or each.result != "delivered" for each in outcomes]
+        if True not in is_wanted:
+            return outcomes
+        names = [transaction.rcpt(index) for index, wanted in enumerate(is_wanted) if wanted]
+        texts = iter(transcript.written(self._link.said, transaction.exchange, self.n_sent, names))
+        pairs = zip(outcomes, is_wanted, strict=True)
+        return [replace(each, transcript=next(texts)) if wanted else each for each, wanted in pairs]
 
     async def quit(self) -> None:
         """Say QUIT, wait a moment for the answer, close. Never raises for what the server does."""

@@ -8,7 +8,7 @@ On failure raises `SessionFailed`; no connection is left open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from queueapp.transports.base import SessionFailed
@@ -16,6 +16,7 @@ from queueapp.transports.smtp import auth, tls
 from queueapp.transports.smtp.dial import candidates, connect
 from queueapp.transports.smtp.features import Features
 from queueapp.transports.smtp.outcomes import CLOSING, Place
+from queueapp.transports.smtp.transcript import Opening
 from queueapp.transports.smtp.wire import Broken
 
 if TYPE_CHECKING:
@@ -28,25 +29,34 @@ if TYPE_CHECKING:
 class Link:
     """A connection that is ready for MAIL, with what the server offers on it.
 
-    `is_verified`: over TLS, with a certificate of the host that we asked for.
+    `is_verified`: over TLS, with a certificate of the host that we asked for. `said`: how it came about.
     """
 
     wire: Wire
     place: Place
     features: Features
     is_verified: bool = False
+    said: Opening = field(default_factory=Opening)
 
 
 async def open_link(endpoint: Endpoint, options: Options) -> Link:
     """Open a session's connection; raises `SessionFailed`."""
+    said = Opening(auth.secrets_of(options))
     try:
-        return await _Opening(endpoint, options, options.tls).run()
-    except tls.HandshakeFailed:
-        return await _Opening(endpoint, options, "none").run()
+        try:
+            return await _Opening(endpoint, options, options.tls, said).run()
+        except tls.HandshakeFailed as failed:
+            said.note(f"{failed.text}; once more, without TLS")
+            return await _Opening(endpoint, options, "none", said).run()
+    except SessionFailed as failed:
+        if options.transcripts != "off":
+            failed.outcome = replace(failed.outcome, transcript=said.text())
+        raise
 
 
 class _Opening:
-    def __init__(self, endpoint: Endpoint, options: Options, mode: TlsMode) -> None:
+    def __init__(self, endpoint: Endpoint, options: Options, mode: TlsMode, said: Opening) -> None:
+        self.said = said
         self.endpoint = endpoint
         self.options = options
         self.mode = mode
@@ -66,11 +76,13 @@ class _Opening:
             self._close()
             if isinstance(broken, tls.HandshakeFailed) and self._may_fall_back:
                 raise
+            self.said.note(broken.text)
             raise SessionFailed(self.place.of_broken(broken, self.stage)) from broken
         except BaseException:
             self._close()
             raise
-        return Link(wire, self.place, self.features, bool(self.place.tls) and self.options.verify)
+        is_verified = bool(self.place.tls) and self.options.verify
+        return Link(wire, self.place, self.features, is_verified, self.said)
 
     @property
     def _may_fall_back(self) -> bool:
@@ -91,17 +103,21 @@ class _Opening:
                 raise
             except Broken as broken:
                 self._close()
+                self.said.note(broken.text)
                 failures.append(broken)
         text = "; ".join(dict.fromkeys(broken.text for broken in failures))
         raise Broken(failures[-1].reply_class, text)
 
     async def _greeted(self, address: str) -> Wire:
+        self.said.note(f"connecting to {self.endpoint.host} [{address}] port {self.endpoint.port}")
         wire = self.wire = await connect(address, self.endpoint.port, self.options)
         self.place = Place(self.endpoint.host, address, wire.source)
+        self.said.note(f"connected, from {wire.source}")
         if self.mode == "implicit":
             await self._handshake(wire)
         self.stage = "greeting"
         greeting = await wire.reply(self.options.timeouts.greeting, "our connection (the greeting)")
+        self.said.server(greeting)
         if greeting.code != 220:
             raise self._refused(greeting)
         return wire
@@ -145,6 +161,7 @@ class _Opening:
         made = tls.context(verify=self.options.verify, cafile=self.options.cafile)
         name = await tls.upgrade(wire, made, self.endpoint.host, self.options.timeouts.greeting)
         self.place = replace(self.place, tls=name)
+        self.said.note(f"from here on encrypted: {name}")
 
     async def _login(self, wire: Wire) -> None:
         self.stage = "auth"
@@ -152,13 +169,16 @@ class _Opening:
             return
         if self.mode == "opportunistic" and not self.place.tls:
             raise Broken("tls", "no TLS came about, and the password is not sent in plain text")
-        failure = await auth.login(wire, self.features, self.options, self.place)
+        failure = await auth.login(wire, self.features, self.options, self.place, self.said)
         if failure is not None:
             raise SessionFailed(failure)
 
     async def _ask(self, wire: Wire, command: str, name: str) -> RawReply:
-        wire.write(command.encode() + b"\r\n", n_replies=1)
+        line = command.encode()
+        wire.write(line + b"\r\n", n_replies=1)
+        self.said.client(line)
         reply = await wire.reply(self.options.timeouts.greeting, name)
+        self.said.server(reply)
         if reply.code == CLOSING:
             raise self._refused(reply)
         return reply

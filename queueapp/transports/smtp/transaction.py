@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from queueapp.transports.smtp.content import END, stuffed
 from queueapp.transports.smtp.outcomes import CLOSING
+from queueapp.transports.smtp.transcript import Exchange
 from queueapp.transports.smtp.wire import Broken
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ class _Closing(Exception):
 
 
 class Transaction:
-    """Made for one envelope, run once. `is_open` afterwards: the server still needs a RSET."""
+    """Made for one envelope, run once. `is_open` afterwards: the server still needs a RSET.
+
+    `exchange`: what was said, for a transcript.
+    """
 
     def __init__(self, link: Link, envelope: Envelope, timeouts: Timeouts) -> None:
         self.wire, self.place, self.features = link.wire, link.place, link.features
@@ -49,6 +54,7 @@ class Transaction:
         self._is_dot_sent = False
         self._outcomes: list[Outcome | None] = [None] * len(envelope.recipients)
         self._accepted: list[int] = []
+        self.exchange = Exchange()
 
     async def run(self, on_dot: Callable[[list[int]], None] | None, *, reset_first: bool) -> list[Outcome]:
         self._refuse_what_cannot_go()
@@ -60,6 +66,7 @@ class Transaction:
             self._settle(self.place.of_reply(closing.reply, self.stage))
             self.wire.close()
         except Broken as broken:
+            self.exchange.trouble = broken.text
             self._settle(self.place.of_broken(broken, self.stage, is_ambiguous=self._is_dot_sent))
             self.wire.close()
         return [outcome for outcome in self._outcomes if outcome is not None]
@@ -96,10 +103,11 @@ class Transaction:
     ) -> None:
         if not self.wire.is_quiet:
             raise await self._unasked()
-        commands = [self._mail(to_send), *(self._rcpt(index) for index in to_send), b"DATA\r\n"]
+        commands = [self._mail(to_send), *(self.rcpt(index) for index in to_send), b"DATA\r\n"]
         if self.features.has_pipelining:
             group = [b"RSET\r\n", *commands] if reset_first else commands
             self.wire.write(b"".join(group), n_replies=len(group))
+            self.exchange.sent, self.exchange.is_pipelined = group, True
         if reset_first:
             await self._reset()
         await self._envelope(commands, to_send)
@@ -144,15 +152,18 @@ class Transaction:
     async def _content(self, on_dot: Callable[[list[int]], None] | None) -> None:
         body = memoryview(stuffed(self.envelope.content))
         last = max(len(body) - len(b"\r\n" + END), 0) // CHUNK * CHUNK  # the final dot is not split
+        self.exchange.n_octets = len(self.envelope.content)
         for start in range(0, last, CHUNK):
             await self._may_write()
             self.wire.write(body[start : start + CHUNK])
+            self.exchange.n_passed = start + CHUNK
             await asyncio.sleep(0)  # a fast receiver must not hold up the other sessions of this loop
         await self._may_write()
         if on_dot is not None:
             on_dot(list(self._accepted))
         self.stage, self._is_dot_sent = "dot", True
         self.wire.write(body[last:], n_replies=1)
+        self.exchange.n_passed = len(body)
         reply = await self._reply(b"", self.timeouts.data_end, "the final dot")
         self._is_dot_sent = False
         self.is_open = False
@@ -182,6 +193,7 @@ class Transaction:
     async def _unasked(self) -> Exception:
         """Something came that we did not ask for: a server's last word, or a broken one's chatter."""
         reply = await self.wire.reply(self.timeouts.data_block, "our last command")
+        self.exchange.said.append((None, reply, monotonic()))
         is_about_mail = self.stage == "data" and reply.code >= 400
         if is_about_mail or reply.code == CLOSING:
             return _Closing(reply)
@@ -190,7 +202,9 @@ class Transaction:
     async def _reply(self, command: bytes, seconds: float, name: str) -> RawReply:
         if command and not self.features.has_pipelining:
             self.wire.write(command, n_replies=1)
+            self.exchange.sent.append(command)
         reply = await self.wire.reply(seconds, name)
+        self.exchange.said.append((command, reply, monotonic()))
         if reply.code == CLOSING:
             raise _Closing(reply)
         if 300 <= reply.code < 400 and name not in ("DATA", "the final dot"):
@@ -215,8 +229,10 @@ class Transaction:
     def _are_ascii(self, indexes: list[int]) -> bool:
         return all(self.envelope.recipients[index].isascii() for index in indexes)
 
-    def _rcpt(self, index: int) -> bytes:
-        return f"RCPT TO:<{self.envelope.recipients[index]}>\r\n".encode()
+    def rcpt(self, index: int) -> bytes:
+        """The command for one recipient."""
+        # A recipient that can't be encoded is refused before anything is sent.
+        return f"RCPT TO:<{self.envelope.recipients[index]}>\r\n".encode("utf-8", "replace")
 
     # The outcomes
 
