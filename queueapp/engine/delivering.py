@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 from django.db import DatabaseError
 from django.utils import timezone
 
+from queueapp.engine.ahead import Ahead, envelope_of
 from queueapp.engine.claim import Claimed
 from queueapp.engine.feedback import MAX_RESTARTS, cannot_open, feed_back, settle_blocked, suspend
 from queueapp.engine.outcome import Result
@@ -30,7 +31,6 @@ from queueapp.engine.sources import Source
 from queueapp.engine.suspensions import is_block
 from queueapp.engine.trust import plan_of, was_distrust
 from queueapp.mail.reply import clean
-from queueapp.models import TlsDemand
 from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, SessionFailed
 from queueapp.transports.smtp.client import Session
 
@@ -63,9 +63,13 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
     """Runs as a task of the runner; ends when the site has no more work for it, or for this source."""
     n_groups = 0
     following: Group | None = group
+    begun: Envelope | None = None
+    ahead: Ahead | None = None
     try:
         while following is not None:
             group, following = following, None
+            envelope, begun = begun, None
+            ahead = Ahead(runner, site, door, group, n_groups + 1)
             try:
                 await _open(runner, site, door, group)
                 if group.good_until < time.monotonic():
@@ -73,7 +77,7 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
                     following = await _another_slot(runner, site, door)
                     continue
                 async with runner.hands.body(group.message_id, group.rows[0].size) as content:
-                    await _hand_over(runner, site, door, group, content)
+                    await _hand_over(ahead, content, envelope)
             except SessionFailed as error:
                 if not await was_distrust(runner, site, group, error.outcome):
                     runner.pool.cool(site.share)
@@ -94,8 +98,12 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
             if site.n_unanswered:
                 break
             n_groups += 1
-            following = runner.next_group(site, door, n_groups)
+            following, begun = ahead.following(), ahead.envelope
+            if following is None:
+                following = runner.next_group(site, door, n_groups)
     finally:
+        if ahead is not None and following is None:
+            ahead.give_back()
         if door.session is not None:
             runner.pool.put(door.key, door.session, site.share)
         runner.session_ended(site)
@@ -151,19 +159,21 @@ async def _fit(runner: Staffing, site: SiteWork, door: Door, wanted: Plan) -> No
         await session.quit()
 
 
-async def _hand_over(
-    runner: Staffing, site: SiteWork, door: Door, group: Group, content: bytes | None
-) -> None:
+async def _hand_over(ahead: Ahead, content: bytes | None, begun: Envelope | None) -> None:
+    """`begun`: the envelope, where it was asked for behind the dot of the mail before."""
+    runner, site, door, group = ahead.runner, ahead.site, ahead.door, ahead.now
     session = cast(Session, door.session)
     is_kept, began = session.n_sent > 0, time.monotonic()
     if content is None:
         _settle(runner, [(row, _without_body()) for row in group.rows], began)
         return
-    outcomes = await _send(runner, session, group, content)
+    outcomes = await _send(ahead, session, begun or envelope_of(group, content))
     if is_kept and _was_closed_meanwhile(outcomes) and group.n_restarts < MAX_RESTARTS:
         group.n_restarts += 1
+        ahead.give_back()
         site.add(group, first=True)
         return
+    ahead.settle(outcomes)
     done, rest = _without_surplus(group, outcomes)
     if rest:
         site.add(rest, first=True)
@@ -206,27 +216,20 @@ async def _addresses(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
-async def _send(runner: Staffing, session: Session, group: Group, content: bytes) -> list[Outcome]:
+async def _send(ahead: Ahead, session: Session, envelope: Envelope) -> list[Outcome]:
     """Outcomes by row. The journal knows of the dot before the receiver does."""
-    claims = [(row.id, row.n_attempts) for row in group.rows]
+    runner = ahead.runner
+    claims = [(row.id, row.n_attempts) for row in ahead.now.rows]
     dotted: list[int] = []
 
     def before_dot(indexes: list[int]) -> None:
         runner.journal.before_dot([claims[index] for index in indexes])
         dotted.extend(indexes)
 
-    envelope = Envelope(
-        sender=group.sender,
-        recipients=tuple(row.recipient for row in group.rows),
-        content=content,
-        needs_utf8=group.rows[0].needs_utf8,
-        is_8bit=group.rows[0].is_8bit,
-        requires_tls=group.rows[0].tls_demand == TlsDemand.REQUIRED,
-    )
     try:
-        outcomes = await session.send(envelope, before_dot)
+        outcomes = await session.send(envelope, before_dot, ahead.begin)
     except OSError as error:
-        outcomes = [_no_journal(error)] * len(group.rows)
+        outcomes = [_no_journal(error)] * len(claims)
     if dotted and not any(outcomes[index].is_ambiguous for index in dotted):
         _note_replies(runner, claims, outcomes, dotted)
     return outcomes

@@ -124,13 +124,17 @@ class Hands:
         self._bodies.update(loaded)
         self._n_early += sum(map(len, loaded.values()))
 
+    def known_body(self, message_id: int) -> bytes | None:
+        """The source as it goes out, if it is here already."""
+        return self._bodies.get(message_id)
+
     @contextlib.asynccontextmanager
     async def body(self, message_id: int, size: int) -> AsyncIterator[bytes | None]:
         """The source of a message as it goes out; what is not here yet is read now, and not kept.
 
         Raises CannotSign.
         """
-        known = self._bodies.get(message_id)
+        known = self.known_body(message_id)
         if known is not None:
             yield known
             return

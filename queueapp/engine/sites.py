@@ -38,6 +38,11 @@ class Group:
     good_until: float = float("inf")
     """Until when what it took of a rate may be used; a monotonic time."""
 
+    @property
+    def is_new(self) -> bool:
+        """No session failed it, and no rate gave it a slot: it may go with whatever is open."""
+        return not self.n_restarts and not self.lane and self.good_until == float("inf")
+
     def split(self, n: int) -> Group:
         """Keep the first `n` deliveries; the rest as a group of its own."""
         rest = replace(self, rows=self.rows[n:], good_until=float("inf"))

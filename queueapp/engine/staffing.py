@@ -141,9 +141,13 @@ class Staffing:
         self.allowance.ask(share, share.n_open + min(site.n_waiting, max(1, site.limit - site.n_sessions)))
         return None
 
+    def is_warming(self, door: Door) -> bool:
+        """Whether the source's mails are counted, since it has a daily cap."""
+        return door.source is not DEFAULT and door.source.daily_cap(timezone.now().date()) is not None
+
     def _take(self, site: SiteWork, door: Door) -> Group | None:
         """A group for this session, no larger than its source's warm-up allows."""
-        if door.source is DEFAULT or door.source.daily_cap(timezone.now().date()) is None:
+        if not self.is_warming(door):
             return site.take()
         site_id = site.plan.site_id
         group = site.take(min(MAX_RECIPIENTS, self.warmups.left(door.source.pk, site_id)))

@@ -590,10 +590,10 @@ def test_an_error_of_our_own_costs_one_mail_and_is_seen(
 ) -> None:
     real = delivering._send
 
-    async def send(runner: Any, session: Any, group: Any, content: bytes) -> Any:
-        if group.rows[0].recipient == "cursed@x.test":
+    async def send(ahead: Any, session: Any, envelope: Envelope) -> Any:
+        if envelope.recipients == ("cursed@x.test",):
             raise ZeroDivisionError("a bug")
-        return await real(runner, session, group, content)
+        return await real(ahead, session, envelope)
 
     monkeypatch.setattr(delivering, "_send", send)
     put("cursed@x.test", name="1")

@@ -4,6 +4,10 @@ Promises: one outcome per recipient in the envelope's order, whatever happens; `
 before the bytes with the final dot leave, and only if a recipient was accepted; after it, anything
 but a reply makes the outcome ambiguous. A refusal that a recipient got stays its own, even if the
 session breaks later. Never waits without a deadline.
+
+The envelope of the next mail may follow behind the final dot in the same write (RFC 2920 section 3.1):
+`run` begins the transaction that `ahead` gives it. What was begun so has said nothing of its content,
+so it may be left: the connection is closed then, and the server forgets it.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ class _Closing(Exception):
 class Transaction:
     """Made for one envelope, run once. `is_open` afterwards: the server still needs a RSET.
 
-    `exchange`: what was said, for a transcript.
+    `exchange`: what was said, for a transcript. `following`: what was begun behind our dot.
     """
 
     def __init__(self, link: Link, envelope: Envelope, timeouts: Timeouts) -> None:
@@ -54,14 +58,42 @@ class Transaction:
         self._is_dot_sent = False
         self._outcomes: list[Outcome | None] = [None] * len(envelope.recipients)
         self._accepted: list[int] = []
+        self._begun: list[bytes] = []
+        self._on_dot: Callable[[list[int]], None] | None = None
+        self._ahead: Callable[[], Transaction | None] | None = None
         self.exchange = Exchange()
+        self.following: Transaction | None = None
 
-    async def run(self, on_dot: Callable[[list[int]], None] | None, *, reset_first: bool) -> list[Outcome]:
+    def begin(self) -> bytes:
+        """The commands that ask for all recipients, to be written behind another's dot; b"" where they
+        can't go so."""
         self._refuse_what_cannot_go()
+        if not self.features.has_pipelining or any(self._outcomes):
+            self._outcomes = [None] * len(self._outcomes)
+            return b""
+        self._begun = self._commands(self._undecided())
+        self.exchange.sent, self.exchange.is_pipelined = self._begun, True
+        return b"".join(self._begun)
+
+    @property
+    def n_begun(self) -> int:
+        """How many replies are due to what `begin` gave."""
+        return len(self._begun)
+
+    async def run(
+        self,
+        on_dot: Callable[[list[int]], None] | None,
+        *,
+        reset_first: bool,
+        ahead: Callable[[], Transaction | None] | None = None,
+    ) -> list[Outcome]:
+        self._on_dot, self._ahead = on_dot, ahead
+        if not self._begun:
+            self._refuse_what_cannot_go()
         to_send = self._undecided()
         try:
             if to_send:
-                await self._converse(to_send, on_dot, reset_first)
+                await self._converse(to_send, reset_first)
         except _Closing as closing:
             self._settle(self.place.of_reply(closing.reply, self.stage))
             self.wire.close()
@@ -98,13 +130,11 @@ class Transaction:
 
     # The conversation
 
-    async def _converse(
-        self, to_send: list[int], on_dot: Callable[[list[int]], None] | None, reset_first: bool
-    ) -> None:
-        if not self.wire.is_quiet:
+    async def _converse(self, to_send: list[int], reset_first: bool) -> None:
+        commands = self._begun or self._commands(to_send)
+        if not self._begun and not self.wire.is_quiet:
             raise await self._unasked()
-        commands = [self._mail(to_send), *(self.rcpt(index) for index in to_send), b"DATA\r\n"]
-        if self.features.has_pipelining:
+        if not self._begun and self.features.has_pipelining:
             group = [b"RSET\r\n", *commands] if reset_first else commands
             self.wire.write(b"".join(group), n_replies=len(group))
             self.exchange.sent, self.exchange.is_pipelined = group, True
@@ -114,7 +144,7 @@ class Transaction:
         if self.stage != "data":
             return
         reply = await self._reply(commands[-1], self.timeouts.data_start, "DATA")
-        await self._after_data(reply, on_dot)
+        await self._after_data(reply)
 
     async def _envelope(self, commands: list[bytes], to_send: list[int]) -> None:
         """MAIL and every RCPT; the stage is "data" afterwards if DATA is sent or to be sent."""
@@ -136,20 +166,20 @@ class Transaction:
         if self._accepted or self.features.has_pipelining:
             self.stage = "data"
 
-    async def _after_data(self, reply: RawReply, on_dot: Callable[[list[int]], None] | None) -> None:
+    async def _after_data(self, reply: RawReply) -> None:
         if reply.code >= 400:
             self._settle(self.place.of_reply(reply, "data"))
         elif reply.code != 354:
             raise _nonsense(reply, "DATA")
         elif self._accepted:
-            await self._content(on_dot)
+            await self._content()
         else:
             self.stage = "dot"
             self.wire.write(END, n_replies=1)
             await self._reply(b"", self.timeouts.data_end, "the final dot")
             self.is_open = False
 
-    async def _content(self, on_dot: Callable[[list[int]], None] | None) -> None:
+    async def _content(self) -> None:
         body = memoryview(stuffed(self.envelope.content))
         last = max(len(body) - len(b"\r\n" + END), 0) // CHUNK * CHUNK  # the final dot is not split
         self.exchange.n_octets = len(self.envelope.content)
@@ -159,10 +189,16 @@ class Transaction:
             self.exchange.n_passed = start + CHUNK
             await asyncio.sleep(0)  # a fast receiver must not hold up the other sessions of this loop
         await self._may_write()
-        if on_dot is not None:
-            on_dot(list(self._accepted))
+        if self._on_dot is not None:
+            self._on_dot(list(self._accepted))
         self.stage, self._is_dot_sent = "dot", True
-        self.wire.write(body[last:], n_replies=1)
+        self.following = self._ahead() if self._ahead else None
+        behind = self.following.begin() if self.following else b""
+        if self.following and behind:
+            self.wire.write(b"".join((body[last:], behind)), n_replies=1 + self.following.n_begun)
+        else:
+            self.following = None
+            self.wire.write(body[last:], n_replies=1)
         self.exchange.n_passed = len(body)
         reply = await self._reply(b"", self.timeouts.data_end, "the final dot")
         self._is_dot_sent = False
@@ -177,7 +213,9 @@ class Transaction:
 
     def _final(self, reply: RawReply) -> Outcome:
         """Where a server answered more often than asked, mail is delivered only if it never said no."""
-        refusals = [late for late in (reply, *self.wire.replies) if late.code >= 400 and late.code != CLOSING]
+        # Behind it may be the replies to what follows, whose server is known to answer as it is asked.
+        replies = (reply,) if self.following else (reply, *self.wire.replies)
+        refusals = [late for late in replies if late.code >= 400 and late.code != CLOSING]
         if refusals and reply is not refusals[-1]:
             reply = refusals[-1]
         if 300 <= reply.code < 400:
@@ -212,6 +250,9 @@ class Transaction:
         return reply
 
     # The commands
+
+    def _commands(self, to_send: list[int]) -> list[bytes]:
+        return [self._mail(to_send), *(self.rcpt(index) for index in to_send), b"DATA\r\n"]
 
     def _mail(self, to_send: list[int]) -> bytes:
         envelope, features = self.envelope, self.features
