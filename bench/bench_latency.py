@@ -88,14 +88,15 @@ def one(system: Contender, sink: SlowSink, send: Send, recipient: str, content: 
 
 
 class Background(AbstractContextManager["Background"]):
-    """Clients that submit RATE mails a second until the block ends."""
+    """Clients that submit so many mails a second until the block ends."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], rate: int = RATE) -> None:
         self.address = address
+        self.rate = rate
 
     def __enter__(self) -> Background:
         host, port = self.address
-        arguments = [host, str(port), "10", str(RATE), *Mails(RATE * 600).arguments()]
+        arguments = [host, str(port), "10", str(self.rate), *Mails(self.rate * 3600).arguments()]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.push", *arguments],
             cwd=ROOT,

@@ -3,7 +3,8 @@
 Promises: an order that is not on the list, a limit out of range or a cursor that we didn't make is
 a Mistake with its field, never an exception and never a guess; the work of a page doesn't grow with
 its number (a cursor says where the last one ended, so rows that come or go meanwhile are neither
-shown twice nor skipped); counting stops at CAP, and `count_is_exact` says so.
+shown twice nor skipped); a page comes in time at any size of the queue, and one that is not full because
+the time was up says so (`is_cut`) and where it came to; counting stops at CAP, and `count_is_exact` says so.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from queueapp.grammar import GrammarError, parse
-from queueapp.grammar import Query as Search
-from queueapp.models import Delivery, RecipientDomain
-from queueapp.models.counting import count
-from queueapp.models.matching import condition_of
+from queueapp.grammar import WORD, GrammarError, Query, Term, parse
+from queueapp.models import Delivery, RecipientDomain, searching
+from queueapp.models.counting import COUNT_TIME, Counted, count_of
+from queueapp.models.grouping import BY, Group, Groups, groups
+from queueapp.models.orders import ORDERS as _ORDERS
+from queueapp.models.orders import Mark
+from queueapp.models.searching import PAGE_TIME, Found, Search
 
 MOST = 500
 CAP = 10_000
 DEFAULT_ORDER = "-id"
-# `age` is oldest first: ids are given in the order of acceptance, so no other index is needed.
-ORDERS = ("-id", "id", "age", "-age", "next_attempt", "-next_attempt")
-_ID_ORDER = {"-id": "-id", "id": "id", "age": "id", "-age": "-id"}
+ORDERS = tuple(_ORDERS)
+GROUPS = tuple(BY)
 _MAX_CURSOR = 600
 _LARGEST_ID = 2**63 - 1
 
@@ -50,13 +52,20 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows in order. `next` is the cursor of the page behind, or None."""
+    """Rows in order. `next` is the cursor of the page behind, or None.
+
+    `is_cut`: the time was up before the page was full; `searched_to` is the time of acceptance that was
+    come to then, where the order goes by it. `count` is exact, or else there are at least so many.
+    """
 
     items: list[Row] = field(default_factory=list)
     next: str | None = None
     count: int = 0
     count_is_exact: bool = True
-    query: Search | None = None
+    is_cut: bool = False
+    searched_to: datetime | None = None
+    query: Query | None = None
+    order: str = DEFAULT_ORDER
     error: Mistake | None = None
 
 
@@ -71,48 +80,93 @@ def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Deli
     try:
         order = _one_of(str(params.get("order") or DEFAULT_ORDER), ORDERS)
         limit = _limit(params.get("limit"))
-        after = _read_cursor(params.get("cursor"), order)
-        search = parse(str(params.get("q") or ""))
-        rows = Delivery.objects.filter(condition_of(search, now))
-        sought = _in_order(rows, order, after).select_related("message", "domain")
-        items = list(sought[: limit + 1])
-        n, is_exact = count(search, now, CAP)
+        after = _mark(order, params.get("cursor"))
+        query = parse(str(params.get("q") or ""))
+        search = Search(query, now)
+        found = searching.page(search, order, limit, after, PAGE_TIME)
+        counted = _counted(search, found, is_first=after is None)
     except _Wrong as wrong:
         return Page(error=wrong.mistake)
     except GrammarError as error:
-        return Page(error=Mistake("q", str(error), error.position, error.length, error.hint))
-    next_ = _cursor(order, items[limit - 1]) if len(items) > limit else None
-    return Page(items[:limit], next_, n, is_exact, search)
+        return Page(error=_where(error))
+    next_ = _cursor(order, found.next) if found.next else None
+    return Page(found.rows, next_, counted.n, counted.is_exact, found.is_cut, found.reached_at, query, order)
 
 
-def _in_order(rows: QuerySet[Delivery], order: str, after: list[Any] | None) -> QuerySet[Delivery]:
-    if order in _ID_ORDER:
-        key = _ID_ORDER[order]
-        if after:
-            rows = rows.filter(**{"id__lt" if key == "-id" else "id__gt": _id(after)})
-        return rows.order_by(key)
-    # Rows that wait for nothing come last either way.
-    column = F("next_attempt_at")
-    is_down = order.startswith("-")
-    if after:
-        rows = rows.filter(_behind(after, is_down))
-    first = column.desc(nulls_last=True) if is_down else column.asc(nulls_last=True)
-    return rows.order_by(first, "-id")
+def _counted(search: Search, found: Found, *, is_first: bool) -> Counted:
+    """What the page itself tells needs no counting."""
+    if is_first and found.next is None:
+        return Counted(len(found.rows))
+    if is_first and found.is_cut:
+        return Counted(len(found.rows), is_exact=False)
+    return count_of(search, CAP, COUNT_TIME)
 
 
-def _behind(after: list[Any], is_down: bool) -> Q:
-    """The rows behind (next attempt, id), where none come last and equal times go by id, newest first."""
-    older = Q(id__lt=_id(after))
-    if after[1] is None:
-        return Q(next_attempt_at__isnull=True) & older
-    at = _time(after[1])
-    further = Q(next_attempt_at__lt=at) if is_down else Q(next_attempt_at__gt=at)
-    return further | Q(next_attempt_at=at) & older | Q(next_attempt_at__isnull=True)
+def _cursor(order: str, mark: Mark) -> str:
+    value = mark.value.isoformat() if isinstance(mark.value, datetime) else mark.value
+    return _write_cursor([order, None if value is None else str(value), mark.id])
 
 
-def _cursor(order: str, row: Delivery) -> str:
-    at = row.next_attempt_at.isoformat() if row.next_attempt_at and order not in _ID_ORDER else None
-    return _write_cursor([order, at, row.pk])
+def _mark(order: str, given: Any) -> Mark | None:
+    parts = _read_cursor(given, order)
+    if parts is None:
+        return None
+    value = parts[1]
+    if value is None:
+        return Mark(None, _id(parts))
+    return Mark(_time(value) if order.endswith("next_attempt") else _number(value), _id(parts))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise _Wrong("cursor", "This cursor is none of ours: begin again without it.")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How a search shares out; `opened` is the search that opens a group."""
+
+    found: Groups = field(default_factory=Groups)
+    query: Query | None = None
+    by: str = ""
+    error: Mistake | None = None
+
+    def opened(self, group: Group) -> str | None:
+        if group.terms is None or self.query is None:
+            return None
+        terms = parse(group.terms).terms
+        keys = {term.key for term in terms if not term.is_negated}
+        # Two of one key would be either of them; the group's is the narrower one.
+        kept = [term for term in self.query.terms if term.key not in keys or _is_and(term)]
+        if self.by in _MANY and len(kept) < len(self.query.terms):
+            return None
+        return str(Query((*kept, *terms)))
+
+
+_MANY = ("tag", "campaign")  # of which a message may have several
+
+
+def _is_and(term: Term) -> bool:
+    return term.is_negated or term.op != "=" or term.key == WORD
+
+
+def groups_of(params: Mapping[str, Any], now: datetime | None = None) -> Shared:
+    """Groups by `by` of the deliveries that `q` selects."""
+    try:
+        by = str(params.get("by") or "")
+        if by not in BY:
+            raise _Wrong("by", f"There are no groups by {by[:40]!r}: one of {', '.join(BY)}.")
+        query = parse(str(params.get("q") or ""))
+        return Shared(groups(Search(query, now or timezone.now()), by), query, by)
+    except _Wrong as wrong:
+        return Shared(error=wrong.mistake)
+    except GrammarError as error:
+        return Shared(error=_where(error))
+
+
+def _where(error: GrammarError) -> Mistake:
+    return Mistake("q", str(error), error.position, error.length, error.hint)
 
 
 def domains_of(params: Mapping[str, Any]) -> Page[RecipientDomain]:

@@ -22,7 +22,7 @@ WIDE, NARROW = {"width": 1360, "height": 1000}, {"width": 390, "height": 844}
 
 _PARTS = (
     ("web", "127.0.0.1:8000", 0), ("smtpd", "127.0.0.1:2525", 0), ("sandbox", "127.0.0.1:1025", 0),
-    ("worker-1", "", 0), ("worker-2", "", 1), ("scheduler", "", 0),
+    ("worker-1", "", 0), ("worker-2", "", 1), ("operator", "", 0), ("scheduler", "", 0),
 )  # fmt: skip
 
 

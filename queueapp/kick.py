@@ -1,4 +1,4 @@
-"""Wake a queue runner: the only place that puts runner jobs into RQ.
+"""Wake a queue runner: the only place that puts jobs into RQ.
 
 A runner that is up hears the kick within milliseconds. Where none listens, one is started.
 Both are hints: the sweep (engine/sweep.py) finds due mail without them, so a lost kick
@@ -41,7 +41,7 @@ def _kick() -> None:
     try:
         if events.redis().publish(CHANNEL, b"1") or start(0):
             return
-        if _is_started(0):
+        if is_started(QUEUE, "runner-0"):
             # It runs but does not listen: it has looked for the last time, or for the first.
             start(0, "-next")
     except redis_py.RedisError as error:
@@ -49,10 +49,10 @@ def _kick() -> None:
         log.debug("nobody was kicked: %s", error)
 
 
-def _is_started(number: int) -> bool:
-    queue = Queue(QUEUE, connection=events.redis())
+def is_started(queue_name: str, job_id: str) -> bool:
+    queue = Queue(queue_name, connection=events.redis())
     try:
-        return Job.fetch(f"runner-{number}", connection=queue.connection).is_started
+        return Job.fetch(job_id, connection=queue.connection).is_started
     except NoSuchJobError:
         return False
 
@@ -68,31 +68,35 @@ def n_workers() -> int:
 
 def start(number: int, suffix: str = "") -> bool:
     """Enqueue the runner `number` unless it is queued or runs. True where a job was added."""
-    queue = Queue(QUEUE, connection=events.redis())
-    job_id = f"runner-{number}{suffix}"
+    return ensure(QUEUE, JOB, f"runner-{number}{suffix}", "queue runner")
+
+
+def ensure(queue_name: str, path: str, job_id: str, description: str) -> bool:
+    """Enqueue this job unless it is queued or runs, with its id as its argument. True where it was added."""
+    queue = Queue(queue_name, connection=events.redis())
     try:
-        return _enqueue(queue, job_id)
+        return _enqueue(queue, path, job_id, description)
     except DuplicateJobError:
-        return _forget_dead(queue, job_id) and _try_enqueue(queue, job_id)
+        return _forget_dead(queue, job_id) and _try_enqueue(queue, path, job_id, description)
 
 
-def _try_enqueue(queue: Queue, job_id: str) -> bool:
+def _try_enqueue(queue: Queue, path: str, job_id: str, description: str) -> bool:
     try:
-        return _enqueue(queue, job_id)
+        return _enqueue(queue, path, job_id, description)
     except DuplicateJobError:
         return False
 
 
-def _enqueue(queue: Queue, job_id: str) -> bool:
+def _enqueue(queue: Queue, path: str, job_id: str, description: str) -> bool:
     queue.enqueue(
-        JOB,
+        path,
         job_id,
         job_id=job_id,
         unique=True,
         job_timeout=JOB_TIMEOUT,
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
-        description="queue runner",
+        description=description,
     )
     return True
 

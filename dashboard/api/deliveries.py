@@ -76,10 +76,14 @@ class DeliveryWithAttempts(DeliveryOut):
 
 
 class DeliveriesOut(Schema):
+    """`is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
+
     items: list[DeliveryOut]
     next: str | None
     count: int
     count_is_exact: bool
+    is_cut: bool
+    searched_to: datetime | None
 
 
 @router.get(
@@ -98,6 +102,8 @@ def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
         "next": page.next,
         "count": page.count,
         "count_is_exact": page.count_is_exact,
+        "is_cut": page.is_cut,
+        "searched_to": page.searched_to,
     }
 
 

@@ -23,9 +23,10 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponse
 from django.urls import resolve
 
-from dashboard.api.errors import ApiError, answer
+from dashboard.api.errors import ApiError, answer, from_access
 from dashboard.api.keys import NeedsAsync
 from dashboard.api.submit import most_bytes, too_large
+from queueapp.access.change import NotAllowed
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -82,6 +83,8 @@ async def _refusal(scope: Any) -> HttpResponse | None:
         await _MAY_SUBMIT(ASGIRequest(scope, io.BytesIO()))
     except ApiError as error:
         return answer(error.status, error.code, error.detail, error.field, **error.more)
+    except NotAllowed as error:
+        return from_access(error)
     except (DatabaseError, InterfaceError):
         return None
     except UnicodeDecodeError:

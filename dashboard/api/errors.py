@@ -16,8 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 
-from queueapp.access.actions import AccessError
-from queueapp.access.change import Missing, NotAllowed, Taken, Wrong
+from queueapp.access.change import AccessError, Missing, NotAllowed, Taken, Wrong
 from queueapp.grammar import GrammarError
 from queueapp.ingest.submission import Refused
 

@@ -10,16 +10,19 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from dashboard.auth.gate import public
 from queueapp import events
 
 log = logging.getLogger("mailweir.health")
 
 
+@public
 @require_safe
 def livez(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"alive": True})
 
 
+@public
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """503 where something is away. What exactly is wrong is told to the log, not to strangers."""

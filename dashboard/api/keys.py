@@ -21,9 +21,10 @@ from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
 from dashboard.api.errors import ApiError
-from dashboard.auth.actors import name_of, scopes_of
-from queueapp.access.change import Actor
-from queueapp.models import SCOPES, ApiKey
+from dashboard.auth.actors import name_of, origin_of, scopes_of
+from queueapp.access import refusals
+from queueapp.access.change import Actor, allow
+from queueapp.models import ApiKey
 from queueapp.models.access import digest
 
 KEEP = 5.0
@@ -60,7 +61,7 @@ class Needs(AuthBase):
     def __call__(self, request: HttpRequest) -> Any:
         secret = bearer(request)
         who = _by_key(secret) if secret else _by_session(request)
-        return allowed(who, self.scope)
+        return allowed(request, who, self.scope)
 
 
 class Asks(Needs):
@@ -74,7 +75,7 @@ class Asks(Needs):
 def actor(request: HttpRequest) -> Actor:
     """The asker, as actions want to know it."""
     who: Who = request.auth  # type: ignore[attr-defined]
-    return Actor(who.name, who.scopes, str(request.META.get("REMOTE_ADDR") or "")[:64])
+    return Actor(who.name, who.scopes, origin_of(request))
 
 
 class NeedsAsync(Needs):
@@ -87,8 +88,8 @@ class NeedsAsync(Needs):
     async def __call__(self, request: HttpRequest) -> Any:
         secret = bearer(request)
         who = _kept(digest(secret)) if secret else None
-        if who:
-            return allowed(who, self.scope)
+        if who and self.scope in who.scopes:
+            return who
         return await sync_to_async(self._ask)(request)
 
     def _ask(self, request: HttpRequest) -> Any:
@@ -109,10 +110,10 @@ def bearer(request: HttpRequest) -> str:
     return secret.strip()[:200]
 
 
-def allowed(who: Who, scope: str) -> Who:
-    if scope not in who.scopes:
-        has = ", ".join(sorted(who.scopes)) or "none"
-        raise ApiError(403, "scope_missing", f"This needs the scope {scope!r}; {who.name!r} has: {has}.")
+def allowed(request: HttpRequest, who: Who, scope: str) -> Who:
+    """Raises NotAllowed, and leaves an audit row."""
+    asker = Actor(who.name, who.scopes, origin_of(request))
+    allow(asker, scope, f"http.{str(request.method).lower()}", request.path)
     return who
 
 
@@ -133,8 +134,12 @@ def _by_key(secret: str) -> Who:
         raise ApiError(
             401, "key_revoked", f"The key {row.name!r} was revoked on {row.revoked_at:%Y-%m-%d %H:%M} UTC."
         )
+    if row.expires_at and row.expires_at <= timezone.now():
+        raise ApiError(
+            401, "key_expired", f"The key {row.name!r} was good until {row.expires_at:%Y-%m-%d %H:%M} UTC."
+        )
     _note_use(row)
-    who = Who(row.name, frozenset(scope for scope in SCOPES if row.may(scope)))
+    who = Who(row.name, row.allowed)
     if len(_known) >= _MOST:
         _known.clear()
     _known[key] = (time.monotonic() + KEEP, who)
@@ -155,5 +160,7 @@ def _by_session(request: HttpRequest) -> Who:
     if not user.is_authenticated:
         raise ApiError(401, "key_missing", "Send the header: Authorization: Bearer KEY, or log in.")
     if check_csrf(request):
+        action = f"http.{str(request.method).lower()}"
+        refusals.note(name_of(user), origin_of(request), action, request.path, {"why": "no CSRF token"})
         raise ApiError(403, "csrf_failed", "The session needs the X-CSRFToken header for this request.")
     return Who(name_of(user), scopes_of(user))

@@ -71,7 +71,7 @@ def message(request: HttpRequest, message_id: int) -> dict[str, Any]:
 
 @router.get(
     "/messages/{message_id}/raw",
-    auth=Needs("read"),
+    auth=Needs("bodies"),
     response={_ERRORS: Error},
     openapi_extra={
         "responses": {

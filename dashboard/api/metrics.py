@@ -17,14 +17,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dashboard.api.errors import ApiError, answer, database_away
+from dashboard.api.errors import ApiError, answer, database_away, from_access
 from dashboard.api.keys import Needs
+from dashboard.auth.gate import public
 from queueapp import stats
+from queueapp.access.change import NotAllowed
 from queueapp.models import EVERY_DOMAIN, Minute, Runner
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+@public
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
@@ -35,6 +38,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(generate_latest(registry), content_type=_TYPE)
     except ApiError as error:
         return answer(error.status, error.code, error.detail)
+    except NotAllowed as error:
+        return from_access(error)
     except (OperationalError, InterfaceError) as error:
         return database_away(error)
 

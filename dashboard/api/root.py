@@ -12,8 +12,22 @@ from django.urls import URLPattern, URLResolver
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from dashboard.api import deliveries, domains, egress, holds, messages, sites, stats, submit, summary
+from dashboard.api import (
+    deliveries,
+    domains,
+    egress,
+    export,
+    groups,
+    holds,
+    messages,
+    operations,
+    sites,
+    stats,
+    submit,
+    summary,
+)
 from dashboard.api.errors import answer, install
+from dashboard.auth.gate import public
 
 Patterns = list[URLResolver | URLPattern]
 
@@ -26,10 +40,24 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 install(api)
-for module in (submit, messages, deliveries, domains, sites, egress, holds, summary, stats):
+for module in (
+    submit,
+    messages,
+    groups,
+    deliveries,
+    domains,
+    sites,
+    egress,
+    holds,
+    operations,
+    export,
+    summary,
+    stats,
+):
     api.add_router("", module.router)
 
 
+@public
 @csrf_exempt
 def nothing_here(request: HttpRequest) -> HttpResponse:
     return answer(404, "not_found", f"There is nothing at {request.path[:200]}; see /api/v1/docs.")
@@ -39,7 +67,7 @@ def with_one_error_shape(patterns: Patterns) -> Patterns:
     """ninja answers a wrong method in plain text: give it the shape of all other errors."""
     for pattern in patterns:
         assert isinstance(pattern, URLPattern)
-        pattern.callback = _wrapped(pattern.callback)
+        pattern.callback = public(_wrapped(pattern.callback))  # each operation asks by itself
     return patterns
 
 

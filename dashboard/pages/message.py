@@ -10,6 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from dashboard.auth.actors import scopes_of
+from dashboard.auth.gate import needs
 from dashboard.pages.content import as_download, as_html, as_source
 from dashboard.snapshot.links import deliveries, quoted
 from queueapp.mail.classify import CLASSES
@@ -27,11 +29,11 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"message": message, **_recipients(message)}
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "message/_recipients.html", context)
-    context["mail"] = view(_raw(pk))
+    context["mail"] = view(_raw(pk)) if "bodies" in scopes_of(request.user) else None
     return render(request, "message/page.html", context)
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def html(request: HttpRequest, pk: int) -> HttpResponse:
     found = view(_raw(pk)).html
@@ -40,13 +42,13 @@ def html(request: HttpRequest, pk: int) -> HttpResponse:
     return as_html(found)
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     return as_source(_raw(pk))
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def eml(request: HttpRequest, pk: int) -> HttpResponse:
     return as_download(_raw(pk), f"message-{pk}")

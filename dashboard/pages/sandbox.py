@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from dashboard.auth.gate import needs
 from dashboard.pages.content import as_download, as_html, as_source
 from queueapp import conf
 from queueapp.mail.mime import view
@@ -39,14 +40,14 @@ def page(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def mail(request: HttpRequest, pk: int) -> HttpResponse:
     found = _get(pk)
     return render(request, "sandbox/mail.html", {"row": _row(found), "mail": view(found.content)})
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def html(request: HttpRequest, pk: int) -> HttpResponse:
     found = view(_get(pk).content).html
@@ -55,13 +56,13 @@ def html(request: HttpRequest, pk: int) -> HttpResponse:
     return as_html(found)
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     return as_source(_get(pk).content)
 
 
-@login_required
+@needs("bodies")
 @require_safe
 def eml(request: HttpRequest, pk: int) -> HttpResponse:
     return as_download(_get(pk).content, f"sandbox-{pk}")

@@ -5,7 +5,17 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from dashboard.pages import deliveries, icon, message, overview, sandbox
+from dashboard.pages import (
+    complete,
+    deliveries,
+    delivery_rows,
+    icon,
+    message,
+    overview,
+    sandbox,
+    saved_views,
+    search_form,
+)
 
 
 class Id(IntConverter):
@@ -19,6 +29,12 @@ register_converter(Id, "id")
 urlpatterns = [
     path("", overview.page, name="overview"),
     path("deliveries", deliveries.page, name="deliveries"),
+    path("deliveries/filter", search_form.apply, name="deliveries-filter"),
+    path("deliveries/complete", complete.complete, name="deliveries-complete"),
+    path("deliveries/views", saved_views.save, name="view-save"),
+    path("deliveries/views/<id:pk>", saved_views.change, name="view-change"),
+    path("deliveries/views/<id:pk>/remove", saved_views.remove, name="view-remove"),
+    path("deliveries/rows", delivery_rows.rows, name="delivery-rows"),
     path("messages/<id:pk>", message.page, name="message"),
     path("messages/<id:pk>/html", message.html, name="message-html"),
     path("messages/<id:pk>/source", message.source, name="message-source"),

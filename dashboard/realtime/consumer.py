@@ -1,7 +1,8 @@
 """`/ws/live`: snapshots to one browser. Same origin only, session needed, read-only.
 
-Closes with 4401 where nobody is logged in, at once or within a minute of the log-out, and with 4400
-on a browser that talks. Sends from the latest-only slot: while a send waits for a slow reader,
+Closes with 4401 where nobody is logged in, at once or within a minute of the log-out, with 4403 where
+the person may not read, and with 4400 on a browser that talks. Refusals are in the audit, those of another
+origin too. Sends from the latest-only slot: while a send waits for a slow reader,
 newer snapshots replace one another.
 """
 
@@ -11,14 +12,20 @@ import asyncio
 from importlib import import_module
 
 from channels.auth import get_user
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
+from dashboard.auth.actors import name_of, scopes_of
 from dashboard.realtime.aggregator import aggregator
 from dashboard.realtime.origin import is_same_origin
 from dashboard.realtime.slot import Slot
+from queueapp.access import refusals
+from queueapp.access.change import Actor, NotAllowed, allow
 
+NEEDS = "read"
 NOBODY = 4401
+MAY_NOT = 4403
 TALKS = 4400
 _MAX_WORDS = 20  # messages that are ignored before the socket is closed
 _ASK_AGAIN = 60.0  # seconds between looks at the session
@@ -33,11 +40,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         if not is_same_origin(self.scope["headers"]):
+            await self._note_foreign_page()
             await self.close()  # before the handshake: HTTP 403
             return
         await self.accept()
         if not self.scope["user"].is_authenticated:
             await self.close(NOBODY)
+            return
+        if not await self._may_read():
+            await self.close(MAY_NOT)
             return
         self._slot = Slot()
         self._sending = asyncio.create_task(self._send_all(self._slot), name="live-socket")
@@ -70,4 +81,29 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Reads the session anew: the one in the scope is as old as the socket."""
         store = import_module(settings.SESSION_ENGINE).SessionStore
         user = await get_user({**self.scope, "session": store(self.scope["session"].session_key)})
-        return bool(user.is_authenticated and user.is_active)
+        return NEEDS in await database_sync_to_async(scopes_of)(user)
+
+    @database_sync_to_async
+    def _may_read(self) -> bool:
+        user = self.scope["user"]
+        try:
+            allow(
+                Actor(name_of(user), scopes_of(user), self._origin()),
+                NEEDS,
+                "socket.open",
+                self.scope["path"],
+            )
+        except NotAllowed:
+            return False
+        return True
+
+    @database_sync_to_async
+    def _note_foreign_page(self) -> None:
+        user = self.scope["user"]
+        name = name_of(user) if user.is_authenticated else "stranger"
+        told = [value for header, value in self.scope["headers"] if header == b"origin"]
+        why = {"why": "foreign origin", "origin": told[0][:200].decode("latin-1") if told else ""}
+        refusals.note(name, self._origin(), "socket.open", self.scope["path"], why)
+
+    def _origin(self) -> str:
+        return str((self.scope.get("client") or [""])[0])[:64]

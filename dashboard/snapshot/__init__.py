@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from dashboard.snapshot import operations
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest
 from dashboard.snapshot.headline import headline
@@ -35,7 +36,7 @@ def build(now: datetime | None = None) -> Snapshot:
         "parts": parts(),
         "hour": last_hour(now),
         "alerts": [],
-        "operations": [],
+        "operations": operations.live(now),
     }
     found["headline"] = headline(found, now)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.snapshot.links import open_for
 from queueapp.mail.classify import CLASSES
-from queueapp.models import WAITING, Delivery, RecipientDomain
+from queueapp.models import Delivery, RecipientDomain
 
 TOP = 20
 _LOOK_AT = 20  # waiting rows of a domain that are searched for a reply
@@ -67,7 +67,7 @@ def _last_reply(domain: RecipientDomain) -> tuple[str, str]:
     """Of the waiting delivery that is next in turn and has been tried."""
     if not domain.n_deferred:
         return "", ""
-    waiting = Delivery.objects.filter(domain=domain, state__in=WAITING)
+    waiting = Delivery.objects.filter(domain=domain).waiting()
     fields = ("last_class", "last_code", "last_enhanced", "last_text")
     for row in waiting.order_by("-priority", "next_attempt_at").only(*fields)[:_LOOK_AT]:
         if row.last_class:

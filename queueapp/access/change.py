@@ -1,8 +1,8 @@
-"""Who may change what: the frame that every change of limits, sources and holds runs in.
+"""Who may do what: the frame that every change by a person or a program runs in.
 
-`change` checks the scope, opens one transaction, and writes the audit row and the revision in it, so
-that runners look again, and tells the dashboards on commit. A change that is not allowed leaves an
-audit row too.
+`allow` checks a scope and writes a refusal down. `audited` does so for a change: it opens one transaction and
+writes the audit row in it. `change` is `audited` for limits, sources and holds: the revision grows, so
+that runners look again, and dashboards are told on commit.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 from django.db import transaction
 
 from queueapp import events
-from queueapp.access.actions import AccessError
-from queueapp.models import AuditEvent, revision
+from queueapp.access import refusals
+from queueapp.models import SCOPES, AuditEvent, revision
+from queueapp.models.access import MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ class Actor:
     origin: str = ""
 
 
-COMMAND = Actor("command", frozenset({"submit", "read", "operate", "admin"}))
+COMMAND = Actor("command", frozenset(SCOPES))
+
+
+class AccessError(ValueError):
+    """What can't be done; the text is for people."""
 
 
 class NotAllowed(AccessError):
     """The actor lacks the scope."""
+
+    def __init__(self, text: str, scope: str = "") -> None:
+        super().__init__(text)
+        self.scope = scope
 
 
 class Missing(AccessError):
@@ -56,26 +65,46 @@ def known(pk: int) -> int:
     return pk if 0 < pk < 2**63 else 0
 
 
-@contextlib.contextmanager
-def change(actor: Actor, scope: str, action: str, target: str) -> Iterator[dict[str, Any]]:
-    """Yields the audit row's detail, to be filled in. Raises NotAllowed."""
+def allow(actor: Actor, scope: str, action: str, target: str) -> None:
+    """Raises NotAllowed, and leaves an audit row, where the actor lacks the scope."""
     if scope not in actor.scopes:
-        _note(actor, action, target, {"needs": scope}, is_refused=True)
-        has = ", ".join(sorted(actor.scopes)) or "none"
-        raise NotAllowed(f"This needs the scope {scope!r}; {actor.name!r} has: {has}.")
+        refusals.note(actor.name, actor.origin, action, target, {"needs": scope})
+        raise lacks(actor, scope)
+
+
+def lacks(actor: Actor, scope: str) -> NotAllowed:
+    """The refusal in words: what is missing, what that is, what there is instead, and who can help."""
+    has = ", ".join(each for each in SCOPES if each in actor.scopes) or "none"
+    means = f" ({MEANINGS[scope]})" if scope in MEANINGS else ""
+    return NotAllowed(
+        f"This needs the scope {scope!r}{means}; {actor.name!r} has: {has}. An administrator can give it.",
+        scope,
+    )
+
+
+@contextlib.contextmanager
+def audited(actor: Actor, scope: str, action: str, target: str) -> Iterator[dict[str, Any]]:
+    """Yields the audit row's detail, to be filled in; `n` and `target` in it are the row's own. Raises
+    NotAllowed."""
+    allow(actor, scope, action, target)
     detail: dict[str, Any] = {}
     with transaction.atomic():
         yield detail
         n = detail.pop("n", 1)
         _note(actor, action, detail.pop("target", target), detail, n=n)
+
+
+@contextlib.contextmanager
+def change(actor: Actor, scope: str, action: str, target: str) -> Iterator[dict[str, Any]]:
+    """The same for what runners must know of. Raises NotAllowed."""
+    with audited(actor, scope, action, target) as detail:
+        yield detail
         revision.bump()
         events.publish("sites")
 
 
-def _note(
-    actor: Actor, action: str, target: str, detail: dict[str, Any], *, n: int = 0, is_refused: bool = False
-) -> None:
+def _note(actor: Actor, action: str, target: str, detail: dict[str, Any], *, n: int) -> None:
     AuditEvent.objects.create(
-        actor=actor.name[:150], origin=actor.origin[:64], action=action, target=target[:255], n=n,
-        detail=detail, is_refused=is_refused,
+        actor=actor.name[:150], origin=actor.origin[:64], action=action,
+        target=refusals.printable(target)[:255], n=n, detail=detail,
     )  # fmt: skip

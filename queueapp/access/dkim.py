@@ -19,7 +19,8 @@ from typing import Any, TypeVar, cast
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from queueapp.access.actions import AccessError, audit
+from queueapp.access import refusals
+from queueapp.access.change import AccessError, Actor, allow
 from queueapp.access.dkim_record import why_unpublished
 from queueapp.mail import dkim
 from queueapp.mail.address import AddressError, parse_address
@@ -32,18 +33,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _told(action: str) -> Callable[[F], F]:
-    """A refusal is written down as well."""
+    """Checks the scope; a refusal is written down, of what can't be as of who may not."""
 
     def decorate(function: F) -> F:
         @wraps(function)
-        def wrapped(domain: str, *args: Any, actor: str, origin: str = "", **options: Any) -> Any:
+        def wrapped(domain: str, *args: Any, actor: Actor, **options: Any) -> Any:
+            allow(actor, "admin", action, domain)
             try:
-                return function(domain, *args, actor=actor, origin=origin, **options)
+                return function(domain, *args, actor=actor, **options)
             except AccessError as error:
-                AuditEvent.objects.create(
-                    actor=actor[:150], origin=origin[:64], action=action, target=domain[:255],
-                    detail={"why": str(error)[:500]}, is_refused=True,
-                )  # fmt: skip
+                refusals.note(actor.name, actor.origin, action, domain, {"why": str(error)[:500]})
                 raise
 
         return cast(F, wrapped)
@@ -59,11 +58,10 @@ def create(
     selector: str = "",
     bits: int = dkim.MIN_BITS,
     is_active: bool = False,
-    actor: str,
-    origin: str = "",
+    actor: Actor,
 ) -> list[DkimKey]:
     """New keys, pending or active at once. `kind` is one of TYPES. Raises AccessError."""
-    return _create(domain_of(domain), TYPES[kind], selector, bits, is_active, "dkim.create", actor, origin)
+    return _create(domain_of(domain), TYPES[kind], selector, bits, is_active, "dkim.create", actor)
 
 
 @_told("dkim.rotate")
@@ -73,15 +71,14 @@ def rotate(
     selector: str = "",
     bits: int = dkim.MIN_BITS,
     is_active: bool = False,
-    actor: str,
-    origin: str = "",
+    actor: Actor,
 ) -> list[DkimKey]:
     """A successor for each active key of the domain. Raises AccessError."""
     name = domain_of(domain)
     algorithms = _algorithms(DkimKey.objects.active().filter(domain=name))
     if not algorithms:
         raise AccessError(f"{name} has no active key to rotate; `create` makes one, `list` shows all.")
-    return _create(name, algorithms, selector, bits, is_active, "dkim.rotate", actor, origin)
+    return _create(name, algorithms, selector, bits, is_active, "dkim.rotate", actor)
 
 
 def _create(
@@ -91,8 +88,7 @@ def _create(
     bits: int,
     is_active: bool,
     action: str,
-    actor: str,
-    origin: str,
+    actor: Actor,
 ) -> list[DkimKey]:
     if not dkim.MIN_BITS <= bits <= dkim.MAX_BITS:
         raise AccessError(f"{bits} bits are not from {dkim.MIN_BITS} to {dkim.MAX_BITS}.")
@@ -111,9 +107,9 @@ def _create(
         with transaction.atomic():
             for row in rows:
                 row.save(force_insert=True)
-            audit(action, domain, actor, origin, {"selectors": selectors, "algorithms": list(algorithms)})
+            _audit(action, domain, actor, {"selectors": selectors, "algorithms": list(algorithms)})
             if is_active:
-                _activate(rows, now, actor, origin, is_checked=False)
+                _activate(rows, now, actor, is_checked=False)
     except IntegrityError:
         names = " or ".join(selectors)
         raise AccessError(
@@ -123,9 +119,7 @@ def _create(
 
 
 @_told("dkim.activate")
-def activate(
-    domain: str, selector: str = "", *, is_checked: bool = True, actor: str, origin: str = ""
-) -> list[DkimKey]:
+def activate(domain: str, selector: str = "", *, is_checked: bool = True, actor: Actor) -> list[DkimKey]:
     """Sign by this pending key, or by all of the domain, from now on; their predecessors retire.
 
     `is_checked`: only if its record is published. Raises AccessError.
@@ -145,11 +139,11 @@ def activate(
         for row in rows:
             if row.state != KeyState.PENDING:
                 raise AccessError(f"The key {row.selector} of {row.domain} is {row.state}, not pending.")
-        _activate(rows, timezone.now(), actor, origin, is_checked=is_checked)
+        _activate(rows, timezone.now(), actor, is_checked=is_checked)
     return rows
 
 
-def _activate(rows: list[DkimKey], now: datetime, actor: str, origin: str, *, is_checked: bool) -> None:
+def _activate(rows: list[DkimKey], now: datetime, actor: Actor, *, is_checked: bool) -> None:
     for row in rows:
         before = list(DkimKey.objects.active().filter(domain=row.domain, algorithm=row.algorithm))
         _retire([each.pk for each in before], now)
@@ -157,19 +151,26 @@ def _activate(rows: list[DkimKey], now: datetime, actor: str, origin: str, *, is
         row.refresh_from_db()
         retired = [each.selector for each in before]
         detail = {"selector": row.selector, "retired": retired, "is_checked": is_checked}
-        audit("dkim.activate", row.domain, actor, origin, detail)
+        _audit("dkim.activate", row.domain, actor, detail)
 
 
 @_told("dkim.retire")
-def retire(domain: str, selector: str, *, actor: str, origin: str = "") -> DkimKey:
+def retire(domain: str, selector: str, *, actor: Actor) -> DkimKey:
     """Sign by it no more, and erase its private half. Raises AccessError."""
     row = _known(domain_of(domain), selector)
     with transaction.atomic():
         if not _retire([row.pk], timezone.now()):
             raise AccessError(f"The key {row.selector} of {row.domain} is retired already.")
-        audit("dkim.retire", row.domain, actor, origin, {"selector": row.selector, "was": row.state})
+        _audit("dkim.retire", row.domain, actor, {"selector": row.selector, "was": row.state})
     row.refresh_from_db()
     return row
+
+
+def _audit(action: str, domain: str, actor: Actor, detail: dict[str, Any]) -> None:
+    """In the transaction that does it."""
+    AuditEvent.objects.create(
+        actor=actor.name[:150], origin=actor.origin[:64], action=action, target=domain, n=1, detail=detail
+    )
 
 
 def _retire(ids: list[int], now: datetime) -> int:

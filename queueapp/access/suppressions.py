@@ -7,36 +7,37 @@ to again from the next submission on; what was refused meanwhile stays refused.
 
 from __future__ import annotations
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
-from queueapp.access.actions import AccessError, audit
+from queueapp.access.change import AccessError, Actor, Missing, Taken, audited
 from queueapp.mail.address import AddressError, parse_address
 from queueapp.models import Suppression
 
 
-def suppress(address: str, reason: str, *, actor: str, origin: str = "") -> Suppression:
+def suppress(address: str, reason: str, *, actor: Actor) -> Suppression:
     """Refuse mail to this address from now on. Raises AccessError."""
-    known = _key(address)
+    known = address
     try:
-        with transaction.atomic():
+        with audited(actor, "operate", "suppression.add", address) as detail:
+            detail["target"] = known = _key(address)
             row = Suppression.objects.create(
                 address=known, reply_class="suppressed", reason=reason[:255], created_at=timezone.now()
             )
-            audit("suppression.add", known, actor, origin, {"reason": reason[:255]})
+            detail["reason"] = reason[:255]
     except IntegrityError:
-        raise AccessError(f"{known} is suppressed already; `list` shows why.") from None
+        raise Taken(f"{known} is suppressed already; `list` shows why.") from None
     return row
 
 
-def lift(address: str, *, actor: str, origin: str = "") -> None:
+def lift(address: str, *, actor: Actor) -> None:
     """Take mail to this address again. Raises AccessError where it was not suppressed."""
-    known = _key(address)
-    with transaction.atomic():
+    with audited(actor, "operate", "suppression.lift", address) as detail:
+        detail["target"] = known = _key(address)
         row = Suppression.objects.select_for_update().filter(address=known).first()
         if row is None:
-            raise AccessError(f"{known} is not suppressed; `list` shows those that are.")
-        audit("suppression.lift", known, actor, origin, {"reason": row.reason, "evidence": row.evidence})
+            raise Missing(f"{known} is not suppressed; `list` shows those that are.")
+        detail |= {"reason": row.reason, "evidence": row.evidence}
         row.delete()
 
 

@@ -166,11 +166,17 @@ def has_claims(runner_id: int) -> bool:
 
 def claimed_by(runner_id: int, ids: Sequence[int]) -> list[Claimed]:
     """Claims of a runner as they stand in the database, for who settles them in its place."""
+    return _read(ids, "d.state = 'sending' AND d.runner_id = %s", [runner_id])
+
+
+def as_claimed(ids: Sequence[int]) -> list[Claimed]:
+    """Deliveries that nobody claimed, in the shape that reports to their senders are made from."""
+    return _read(ids, "TRUE", [])
+
+
+def _read(ids: Sequence[int], condition: str, params: list[Any]) -> list[Claimed]:
     with bulk.reading() as cursor:
-        cursor.execute(
-            _SELECT.format("d.state = 'sending' AND d.runner_id = %s") + bulk.any_of("d.id"),
-            [runner_id, bulk.id_list(ids)],
-        )
+        cursor.execute(_SELECT.format(condition) + bulk.any_of("d.id"), [*params, bulk.id_list(ids)])
         rows = cursor.fetchall()
     found = RecipientDomain.objects.filter(id__in={row[3] for row in rows}).values_list(*_DOMAIN)
     domains = {domain.id: domain for domain in map(_Domain._make, found)}

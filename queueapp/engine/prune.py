@@ -22,6 +22,8 @@ from queueapp.models import (
     Message,
     Minute,
     MtaStsPolicy,
+    Operation,
+    OperationChunk,
     Runner,
     SourceDay,
     State,
@@ -38,6 +40,8 @@ KEEP_RUNNERS = timedelta(days=7)
 # Nobody wrote to that domain for so long.
 KEEP_POLICIES = timedelta(days=90)
 KEEP_SOURCE_DAYS = timedelta(days=40)
+KEEP_OPERATIONS = timedelta(days=90)
+_SOME_OPERATIONS = 20  # each may have hundreds of chunks
 
 
 def prune(older_than: datetime, batch: int = 500) -> int:
@@ -78,8 +82,8 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies and days of
-    warm-ups."""
+    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies, operations
+    and days of warm-ups."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
@@ -89,12 +93,23 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
+        "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
     }
 
 
 def _delete(ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay]) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
+
+
+def _prune_operations(before: datetime, batch: int) -> int:
+    """With their frozen sets. What they did stays in the audit."""
+    old = Operation.objects.filter(ended_at__lt=before).order_by("ended_at")
+    with transaction.atomic():
+        ids = list(old.values_list("id", flat=True)[: min(batch, _SOME_OPERATIONS)])
+        OperationChunk.objects.filter(operation_id__in=ids).delete()
+        Operation.objects.filter(id__in=ids).delete()
+    return len(ids)
 
 
 def _prune_minutes(before: datetime, batch: int) -> int:

@@ -139,7 +139,7 @@ READERS: dict[str, Callable[[str, Text], Value]] = {
     "from": _address,
     "to": _address,
     "subject": _any_text,
-    "class": _one_of(tuple(CLASSES)),
+    "class": _one_of((*CLASSES, "none")),
     "code": _code,
     "reason": _any_text,
     "age": _duration,
@@ -153,7 +153,7 @@ READERS: dict[str, Callable[[str, Text], Value]] = {
     "host": _any_text,
     "id": _number(_LARGEST),
     "msgid": _message_id,
-    "has": _one_of(("attachment",)),
+    "has": _one_of(("attachment", "reply")),
     "is": _one_of(("ambiguous",)),
 }
 KEYS = tuple(READERS)

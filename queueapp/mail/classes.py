@@ -119,6 +119,11 @@ _TABLE = (
         "Look at the last reply for the cause; send again once that is gone.",
     ),
     ClassInfo(
+        "cancelled", True, "us", False, "none",
+        "Given back to its sender by an administrator of the sending system.",
+        "Nothing to do: a person decided so. The operation that did it says why.",
+    ),
+    ClassInfo(
         "other", None, "receiver", False, "none",
         "The receiver gave a reason that fits none of the known classes.",
         "Read the reply itself.",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import getpass
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from queueapp.access.actions import AccessError
+from queueapp.access.change import COMMAND, AccessError, Actor
 from queueapp.management.base import Command, Failed, WrongUsage
 from queueapp.management.columns import columns
 
 
-def actor() -> str:
-    """Who runs the command, for the audit trail."""
+def actor() -> Actor:
+    """Who runs the command: whoever may run it may do everything, and is named in the audit."""
     try:
-        return f"command:{getpass.getuser()}"
+        return replace(COMMAND, name=f"command:{getpass.getuser()}"[:150])
     except (KeyError, OSError):
-        return "command"
+        return COMMAND
 
 
 def shown_time(at: datetime | None) -> str:

@@ -9,9 +9,11 @@ from queueapp.models.hold import HoldRule
 from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Minute
 from queueapp.models.mta_sts_policy import MtaStsPolicy
+from queueapp.models.operation import Operation, OperationChunk, OperationSite, OperationState
 from queueapp.models.revision import Revision
 from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
+from queueapp.models.saved_view import SavedView
 from queueapp.models.site import Site
 from queueapp.models.suppression import Suppression
 from queueapp.models.transcript import AttemptTranscript
@@ -40,11 +42,16 @@ __all__ = [
     "Message",
     "Minute",
     "MtaStsPolicy",
+    "Operation",
+    "OperationChunk",
+    "OperationSite",
+    "OperationState",
     "PoolMember",
     "RecipientDomain",
     "Revision",
     "Route",
     "Runner",
+    "SavedView",
     "Site",
     "SmtpLogin",
     "SourceDay",

@@ -1,5 +1,6 @@
-"""Who may hand us mail: API keys and SMTP logins. Secrets are random and long, kept as digests only.
+"""What can be allowed, and who may hand us mail: API keys and SMTP logins.
 
+Secrets are random and long, and kept as digests only.
 A digest by SHA-256 is enough for 160 random bits, and cheap enough for every request;
 a slow hash protects only what people choose themselves.
 """
@@ -11,8 +12,22 @@ import secrets
 from typing import Self
 
 from django.db import models
+from django.utils import timezone
 
-SCOPES = ("submit", "read", "operate", "admin")
+# What can be allowed, to a key as to a person. Each is also a permission of Django's, `queueapp.NAME`, so
+# that one alone can be given beside a role. The texts are for people: "may …".
+MEANINGS = {
+    "submit": "send mail",
+    "read": "see the queue: deliveries, domains, sites, figures",
+    "bodies": "read what mails say: text, attachments, source",
+    "operate": "act on the queue: retry, hold, release, suspend, lift",
+    "campaigns": "make and run campaigns",
+    "export": "take lists away as files",
+    "admin": "everything, people and settings included",
+}
+SCOPES = tuple(MEANINGS)
+_OF_READ = frozenset(("read", "bodies", "export"))
+_OF_OPERATE = _OF_READ | {"operate"}
 
 
 def digest(secret: str) -> str:
@@ -25,7 +40,8 @@ def new_secret(prefix: str) -> str:
 
 class AccessQuerySet(models.QuerySet["ApiKey"]):
     def live(self) -> Self:
-        return self.filter(revoked_at__isnull=True)
+        not_over = models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now())
+        return self.filter(not_over, revoked_at__isnull=True)
 
 
 class ApiKey(models.Model):
@@ -34,17 +50,29 @@ class ApiKey(models.Model):
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    made_by = models.CharField(max_length=150, blank=True)
 
     objects = AccessQuerySet.as_manager()
+
+    class Meta:
+        permissions = [(scope, scope.capitalize()) for scope in SCOPES]
 
     def __str__(self) -> str:
         return self.name
 
     def may(self, scope: str) -> bool:
-        """`admin` may all; `operate` may read as well."""
+        return scope in self.allowed
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """What its scopes come to: `admin` may all, `operate` may read, and a key that reads reads all."""
         granted = set(self.scopes)
-        return scope in granted or "admin" in granted or (scope == "read" and "operate" in granted)
+        if "admin" in granted:
+            return frozenset(SCOPES)
+        more = _OF_OPERATE if "operate" in granted else _OF_READ if "read" in granted else frozenset()
+        return frozenset(granted | more)
 
 
 class SmtpLogin(models.Model):
@@ -53,6 +81,7 @@ class SmtpLogin(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    made_by = models.CharField(max_length=150, blank=True)
 
     def __str__(self) -> str:
         return self.name

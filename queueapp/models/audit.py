@@ -16,7 +16,12 @@ class AuditEvent(models.Model):
     is_refused = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["-at"], name="audit_at")]
+        indexes = [
+            models.Index(fields=["-at"], name="audit_at"),
+            models.Index(fields=["actor", "-id"], name="audit_actor"),
+            models.Index(fields=["action", "-id"], name="audit_action"),
+            models.Index(fields=["-id"], condition=models.Q(is_refused=True), name="audit_refused"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.actor}: {self.action}"

@@ -8,6 +8,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from queueapp.models import lookups  # noqa: F401  registers `among`
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.message import Message
 
@@ -26,12 +27,15 @@ class State(models.TextChoices):
 WAITING = (State.QUEUED, State.DEFERRED)
 OPEN = (State.QUEUED, State.SENDING, State.DEFERRED, State.HELD)
 FINAL = (State.DELIVERED, State.BOUNCED, State.EXPIRED, State.DELETED)
+UNSENT = (State.DEFERRED, State.HELD, State.BOUNCED, State.EXPIRED, State.DELETED)
+UNTROUBLED = ("", "delivered")  # classes of mail that meets no trouble
+OFTEN = 2  # attempts
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
         """Those that a runner may claim now or later."""
-        return self.filter(state__in=WAITING)
+        return self.filter(state__among=WAITING)
 
     def due(self, now: datetime) -> Self:
         """Those that a runner may claim at `now`."""
@@ -72,6 +76,11 @@ class Delivery(models.Model):
     is_warned = models.BooleanField(default=False, help_text="The sender was told of the delay.")
     hold_reason = models.CharField(max_length=255, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    operation_id = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="The last operation that changed it: an undo looks for it.",
+    )
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -96,8 +105,14 @@ class Delivery(models.Model):
             ),
             # The reaper: what a dead runner held.
             models.Index(fields=["runner_id"], name="delivery_sending", condition=Q(state=State.SENDING)),
-            # `state:held`, and `is:ambiguous`.
-            models.Index(fields=["-id"], name="delivery_held", condition=Q(state=State.HELD)),
+            # Searches and sorts, newest first. Mail that goes straight through is in none of these.
+            models.Index(fields=["state", "-id"], name="delivery_unsent", condition=Q(state__in=UNSENT)),
+            models.Index(
+                fields=["last_class", "-id"], name="delivery_class", condition=~Q(last_class__in=UNTROUBLED)
+            ),
+            models.Index(
+                fields=["-n_attempts", "-id"], name="delivery_often", condition=Q(n_attempts__gte=OFTEN)
+            ),
             models.Index(fields=["-id"], name="delivery_ambiguous", condition=Q(is_ambiguous=True)),
             # `prune`: what finished before a date.
             models.Index(fields=["finished_at"], name="delivery_finished", condition=Q(state__in=FINAL)),

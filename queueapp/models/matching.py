@@ -1,10 +1,13 @@
 """From the search grammar to the database: a Query becomes the condition on Delivery.
 
+The condition alone says what a search selects: for list, count, groups, export and bulk actions alike. How
+to find the rows soon is another matter (models/searching.py).
+
 Promises: selects the same rows on SQLite and PostgreSQL; every value goes as a parameter; what can't
-be answered (there are no campaigns yet, and one host) is a GrammarError with its place, not an empty
-list. Text is found in any case of its letters. Addresses, domains, sites, tags and message ids must
-match whole; subjects, reasons, words and parts of addresses anywhere. `next` means waiting deliveries
-only: no other has a next attempt.
+be answered (there is one host) is a GrammarError with its place, not an empty list. Text is found in
+any case of its letters. Addresses, domains, sites, tags and message ids must match whole; subjects,
+reasons, words and parts of addresses anywhere. `next` means waiting deliveries only: no other has a
+next attempt.
 """
 
 from __future__ import annotations
@@ -13,15 +16,18 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from queueapp.grammar import AddressText, GrammarError, Query, Term, Text, parse
-from queueapp.models.delivery import WAITING
+from queueapp.models.delivery import UNSENT, UNTROUBLED, WAITING
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.lookups import contains, has_one, is_like
+from queueapp.models.message import LARGE, Message
 
 HOSTS = ("native",)
+CAMPAIGN_TAG = "campaign:"
+"""A campaign's mail has the tag of its name behind this (docs/decisions/0026)."""
 
 _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 # An age above two hours is an acceptance before two hours ago.
@@ -38,25 +44,68 @@ def condition_of(query: Query, now: datetime | None = None) -> Q:
     now = now or timezone.now()
     found = Q()
     for group in query.groups():
-        one = Q()
-        for term in group:
-            one |= _term(term, now)
-        found &= one
+        found &= group_condition(group, now)
     return found
 
 
-def domain_condition(term: Term) -> Q:
-    """The rows of RecipientDomain that a `domain:` term names."""
-    return _name("name", cast(Text, term.value))
+def group_condition(group: list[Term], now: datetime) -> Q:
+    """One group of terms: any of them."""
+    found = Q()
+    for term in group:
+        found |= _term(term, now)
+    return found
+
+
+def index_words(query: Query) -> Q:
+    """What the condition implies, in the words of the partial indexes: SQLite knows them only by these."""
+    found = Q()
+    for group in query.groups():
+        named = {str(term.value) for term in group}
+        if group[0].is_negated:
+            continue
+        if group[0].key == "state" and named <= set(UNSENT):
+            found &= Q(state__among=UNSENT)
+        if group[0].key == "state" and named <= set(WAITING):
+            found &= Q(state__among=WAITING)
+        if group[0].key == "class" and named.isdisjoint({"none", *UNTROUBLED}):
+            found &= ~Q(last_class__among=UNTROUBLED)
+    return found
+
+
+def domains_of(term: Term) -> QuerySet[RecipientDomain] | None:
+    """The recipient domains that a term names; None where it names no domains."""
+    domains = RecipientDomain.objects.order_by()
+    if term.key == "domain":
+        return domains.filter(_name("name", cast(Text, term.value)))
+    if term.key == "site":
+        return domains.filter(is_like("site__name", cast(Text, term.value).parts))
+    if isinstance(term.value, AddressText) and term.key == "to" and term.value.kind == "domain":
+        return domains.filter(_name("name", term.value.text))
+    return None
+
+
+def messages_of(term: Term) -> QuerySet[Message] | None:
+    """The messages that a term names and that an index finds; None where no index does."""
+    messages = Message.objects.order_by()
+    if term.key == "msgid":
+        text = cast(Text, term.value)
+        return messages.filter(message_id=text.parts[0]) if text.is_exact else None
+    if term.key == "size" and term.op in (">", ">=") and cast(int, term.value) >= LARGE:
+        return messages.filter(Q(size__gte=LARGE) & Q(**{f"size__{_LOOKUPS[term.op]}": term.value}))
+    if term.key != "from":
+        return None
+    value = cast(AddressText, term.value)
+    if value.kind == "null":
+        return messages.filter(sender="")
+    if value.kind == "part" or not value.text.is_exact:
+        return None
+    if value.kind == "domain":
+        return messages.filter(sender_domain=value.text.parts[0])
+    return messages.filter(is_like("sender", value.text.parts), sender_domain=_domain_of(value))
 
 
 def _term(term: Term, now: datetime) -> Q:
-    try:
-        found = _BY_KEY[term.key](term, now)
-    except KeyError:
-        raise GrammarError(
-            f"{term.key}: can't be searched for yet", term.start, term.end - term.start
-        ) from None
+    found = _BY_KEY[term.key](term, now)
     return ~found if term.is_negated else found
 
 
@@ -65,26 +114,31 @@ def _name(field: str, text: Text) -> Q:
     return Q(**{field: text.parts[0]}) if text.is_exact else is_like(field, text.parts)
 
 
-def _domain(term: Term, now: datetime) -> Q:
-    return Q(domain__in=RecipientDomain.objects.filter(domain_condition(term)).values("id"))
+def _plain_name(field: str, text: Text) -> Q:
+    return Q(**{f"{field}__plainly": text.parts[0]}) if text.is_exact else is_like(field, text.parts)
 
 
-def _site(term: Term, now: datetime) -> Q:
-    named = is_like("site__name", cast(Text, term.value).parts)
-    return Q(domain__in=RecipientDomain.objects.filter(named).values("id"))
+def _domains(term: Term, now: datetime) -> Q:
+    named = domains_of(term)
+    assert named is not None
+    return Q(domain__in=named.values("id"))
+
+
+def _class(term: Term, now: datetime) -> Q:
+    return Q(last_class="" if term.value == "none" else term.value)
 
 
 def _from(term: Term, now: datetime) -> Q:
     value = cast(AddressText, term.value)
     if value.kind == "null":
-        return Q(message__sender="")
+        return Q(message__sender__plainly="")
     if value.kind == "domain":
-        return _name("message__sender_domain", value.text)
+        return _plain_name("message__sender_domain", value.text)
     if value.kind == "part":
         return contains("message__sender", value.text.parts)
     found = is_like("message__sender", value.text.parts)
     if value.text.is_exact:
-        found &= Q(message__sender_domain=_domain_of(value))  # an index helps with this one
+        found &= Q(message__sender_domain__plainly=_domain_of(value))  # soon told, where it is another
     return found
 
 
@@ -93,7 +147,7 @@ def _to(term: Term, now: datetime) -> Q:
     if value.kind == "null":
         return Q(recipient="")
     if value.kind == "domain":
-        return Q(domain__in=RecipientDomain.objects.filter(_name("name", value.text)).values("id"))
+        return _domains(term, now)
     if value.kind == "part":
         return contains("recipient", value.text.parts)
     found = is_like("recipient", value.text.parts)
@@ -126,11 +180,17 @@ def _next(term: Term, now: datetime) -> Q:
 
 
 def _msgid(term: Term, now: datetime) -> Q:
-    text = cast(Text, term.value)
     # RFC 5322 3.6.4: what is left of the @ has its case, so without wildcards it must be the same.
-    return (
-        Q(message__message_id=text.parts[0]) if text.is_exact else is_like("message__message_id", text.parts)
-    )
+    return _plain_name("message__message_id", cast(Text, term.value))
+
+
+def _campaign(term: Term, now: datetime) -> Q:
+    first, *rest = cast(Text, term.value).parts
+    return has_one("message__tags", (CAMPAIGN_TAG + first, *rest))
+
+
+def _has(term: Term, now: datetime) -> Q:
+    return Q(message__has_attachment=True) if term.value == "attachment" else ~Q(last_text="")
 
 
 def _host(term: Term, now: datetime) -> Q:
@@ -158,12 +218,12 @@ def _contained(field: str) -> Callable[[Term, datetime], Q]:
 
 _BY_KEY: dict[str, Callable[[Term, datetime], Q]] = {
     "state": _compared("state"),
-    "domain": _domain,
-    "site": _site,
+    "domain": _domains,
+    "site": _domains,
     "from": _from,
     "to": _to,
     "subject": _contained("message__subject"),
-    "class": _compared("last_class"),
+    "class": _class,
     "code": _code,
     "reason": _reason,
     "age": _age,
@@ -171,12 +231,13 @@ _BY_KEY: dict[str, Callable[[Term, datetime], Q]] = {
     "size": _compared("message__size"),
     "next": _next,
     "priority": _compared("priority"),
+    "campaign": _campaign,
     "source": _compared("message__source"),
     "tag": lambda term, now: has_one("message__tags", cast(Text, term.value).parts),
     "host": _host,
     "id": _compared("id"),
     "msgid": _msgid,
-    "has": lambda term, now: Q(message__has_attachment=True),
+    "has": _has,
     "is": lambda term, now: Q(is_ambiguous=True),
     "word": _word,
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
+
+LARGE = 100_000  # bytes: from here on an index has the sizes
 
 
 class TlsDemand(models.TextChoices):
@@ -59,6 +62,8 @@ class Message(models.Model):
             models.Index(fields=["sender", "-id"], name="message_sender"),
             # `msgid:` in the search grammar.
             models.Index(fields=["message_id"], name="message_message_id"),
+            # `size>1MB`, and the largest first.
+            models.Index(fields=["-size"], name="message_large", condition=Q(size__gte=LARGE)),
         ]
 
     def __str__(self) -> str:

@@ -35,8 +35,10 @@ PRELOAD = (
     "queueapp.engine.runner",
     "queueapp.engine.reaper",
     "queueapp.engine.prune",
+    "queueapp.operations.run",
 )
 RUNNERS = ("runners",)
+OPERATIONS = ("operations",)
 log = logging.getLogger(__name__)
 
 
@@ -95,13 +97,13 @@ def slot(conf: Conf, number: int) -> str:
     return f"{socket.gethostname()}-{place}-{number}"
 
 
-def worker(conf: Conf, number: int) -> Callable[[Ready], None]:
+def worker(conf: Conf, number: int, queues: tuple[str, ...] = RUNNERS) -> Callable[[Ready], None]:
     def run(ready: Ready) -> None:
         from django_rq.workers import get_worker
 
         from queueapp.workers.worker import Worker
 
-        made = get_worker(*RUNNERS, worker_class=Worker, slot=slot(conf, number), ready=ready)
+        made = get_worker(*queues, worker_class=Worker, slot=slot(conf, number), ready=ready)
         made.work(logging_level="WARNING")
 
     return run
@@ -124,5 +126,7 @@ def all_parts(conf: Conf, http: socket.socket, smtp: socket.socket, box: socket.
         Part("web", web(http), 0, f"http://{listening.reachable(listening.address_of(http))}", http),
         Part("smtpd", smtpd(conf, smtp), 0, str(listening.address_of(smtp)), smtp),
         *(Part(f"worker-{n}", worker(conf, n), 1) for n in range(1, conf.workers + 1)),
+        # One of its own, so that who deletes by the thousand waits for no runner, and none for them.
+        *([Part("operator", worker(conf, 0, OPERATIONS), 1)] if conf.workers else []),
         Part("scheduler", scheduler, 0),
     ]

@@ -60,6 +60,7 @@ def tasks() -> list[Task]:
         Task("queueapp.engine.reaper.reap", 5.0),
         Task("queueapp.engine.clock.look", 5.0),
         Task("queueapp.engine.sweep.sweep", 3.0),
+        Task("queueapp.operations.wake.sweep", 3.0),
         Task("queueapp.workers.schedule.prune", 3600.0),
     ]
 

@@ -13,6 +13,7 @@ from queueapp.access.dkim_record import why_unpublished
 from queueapp.mail.dkim import public_value
 from queueapp.models import AuditEvent, DkimKey
 from queueapp.models.sealed import SealBroken
+from tests.access.by import by
 from tests.dnsserver import DnsServer
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ def states(domain: str = "example.com") -> dict[str, str]:
 
 
 def make(selector: str, **options: object) -> list[DkimKey]:
-    return dkim.create("example.com", selector=selector, actor="ann", **options)  # type: ignore[arg-type]
+    return dkim.create("example.com", selector=selector, actor=by("ann"), **options)  # type: ignore[arg-type]
 
 
 def test_a_new_key_is_pending_and_its_private_half_sealed() -> None:
@@ -66,7 +67,7 @@ def test_both_algorithms_have_selectors_of_their_own() -> None:
 
 def test_selectors_are_made_from_the_date_and_not_used_twice() -> None:
     first = make("", is_active=True)[0].selector
-    second = dkim.rotate("example.com", actor="ann")[0].selector
+    second = dkim.rotate("example.com", actor=by("ann"))[0].selector
     assert first.startswith("mw20")
     assert second == f"{first}-2"
 
@@ -74,11 +75,11 @@ def test_selectors_are_made_from_the_date_and_not_used_twice() -> None:
 def test_activation_waits_for_the_record(dns: DnsServer) -> None:
     [key] = make("s1")
     with pytest.raises(AccessError, match="no TXT record s1._domainkey.example.com"):
-        dkim.activate("example.com", actor="ann")
+        dkim.activate("example.com", actor=by("ann"))
     assert states() == {"s1": "pending"}
     publish(dns, key)
     dns.records["s1._domainkey.example.com"]["ttl"] = 1  # type: ignore[index]
-    dkim.activate("example.com", actor="ann")
+    dkim.activate("example.com", actor=by("ann"))
     assert states() == {"s1": "active"}
 
 
@@ -92,23 +93,23 @@ def test_another_key_in_the_record_is_told(dns: DnsServer) -> None:
 
 def test_a_successor_takes_over_in_one_moment() -> None:
     make("s1", kind="both", is_active=True)
-    dkim.rotate("example.com", selector="s2", actor="ann")
+    dkim.rotate("example.com", selector="s2", actor=by("ann"))
     assert states() == {"s1": "active", "s1-ed25519": "active", "s2": "pending", "s2-ed25519": "pending"}
-    dkim.activate("example.com", is_checked=False, actor="ann")
+    dkim.activate("example.com", is_checked=False, actor=by("ann"))
     assert states() == {"s1": "retired", "s1-ed25519": "retired", "s2": "active", "s2-ed25519": "active"}
 
 
 def test_a_retired_key_is_erased() -> None:
     make("s1", is_active=True)
-    key = dkim.retire("example.com", "S1", actor="ann")
+    key = dkim.retire("example.com", "S1", actor=by("ann"))
     assert (key.state, key.sealed) == ("retired", "")
     assert key.retired_at is not None
     with pytest.raises(AccessError, match="retired already"):
-        dkim.retire("example.com", "s1", actor="ann")
+        dkim.retire("example.com", "s1", actor=by("ann"))
 
 
 def test_a_domain_is_known_by_its_a_label() -> None:
-    [key] = dkim.create("MÜLLER.test.", selector="s1", actor="ann")
+    [key] = dkim.create("MÜLLER.test.", selector="s1", actor=by("ann"))
     assert key.domain == "xn--mller-kva.test"
 
 
@@ -126,7 +127,7 @@ def test_a_domain_is_known_by_its_a_label() -> None:
 )
 def test_it_refuses_with_the_value_and_writes_it_down(domain: str, options: dict, why: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(AccessError, match=why):
-        dkim.create(domain, actor="ann", **options)
+        dkim.create(domain, actor=by("ann"), **options)
     assert not DkimKey.objects.exists()
     event = AuditEvent.objects.get()
     assert (event.action, event.target, event.is_refused) == ("dkim.create", domain, True)
@@ -134,17 +135,17 @@ def test_it_refuses_with_the_value_and_writes_it_down(domain: str, options: dict
 
 def test_it_refuses_what_does_not_fit_the_state() -> None:
     with pytest.raises(AccessError, match="no active key to rotate"):
-        dkim.rotate("example.com", actor="ann")
+        dkim.rotate("example.com", actor=by("ann"))
     make("s1")
     with pytest.raises(AccessError, match="a pending key already, s1"):
         make("s2")
-    dkim.activate("example.com", "s1", is_checked=False, actor="ann")
+    dkim.activate("example.com", "s1", is_checked=False, actor=by("ann"))
     with pytest.raises(AccessError, match="is active, not pending"):
-        dkim.activate("example.com", "s1", is_checked=False, actor="ann")
+        dkim.activate("example.com", "s1", is_checked=False, actor=by("ann"))
     with pytest.raises(AccessError, match="no pending key"):
-        dkim.activate("example.com", actor="ann")
+        dkim.activate("example.com", actor=by("ann"))
     with pytest.raises(AccessError, match="no key with the selector 's9'"):
-        dkim.retire("example.com", "s9", actor="ann")
+        dkim.retire("example.com", "s9", actor=by("ann"))
     with pytest.raises(AccessError, match="a selector is used once"):
         make("s1")
     assert AuditEvent.objects.filter(is_refused=True).count() == 6
@@ -152,8 +153,8 @@ def test_it_refuses_what_does_not_fit_the_state() -> None:
 
 def test_every_change_is_in_the_audit_and_no_key_with_it() -> None:
     [key] = make("s1", is_active=True)
-    dkim.rotate("example.com", selector="s2", is_active=True, actor="ann", origin="192.0.2.7")
-    dkim.retire("example.com", "s2", actor="bob")
+    dkim.rotate("example.com", selector="s2", is_active=True, actor=by("ann", origin="192.0.2.7"))
+    dkim.retire("example.com", "s2", actor=by("bob"))
     events = AuditEvent.objects.order_by("id")
     assert [event.action for event in events] == [
         "dkim.create", "dkim.activate", "dkim.rotate", "dkim.activate", "dkim.retire",

@@ -14,6 +14,7 @@ from queueapp.access import dkim
 from queueapp.engine import bodies, signing
 from queueapp.models import Attempt, Body, Delivery, DkimKey, Message
 from queueapp.sandbox.archive import Archive
+from tests.access.by import by
 from tests.engine.queue import put, run_once, sandbox, states
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
@@ -27,7 +28,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def make(domain: str, selector: str = "s1", kind: str = "rsa") -> None:
-    dkim.create(domain, selector=selector, kind=kind, is_active=True, actor="test")
+    dkim.create(domain, selector=selector, kind=kind, is_active=True, actor=by())
 
 
 def arrived(archive: Archive) -> list[bytes]:
@@ -79,9 +80,9 @@ def test_a_parents_key_signs_where_the_domain_has_none(archive: Archive) -> None
 
 
 def test_a_pending_or_retired_key_does_not_sign(archive: Archive) -> None:
-    dkim.create("example.com", selector="s1", actor="test")
+    dkim.create("example.com", selector="s1", actor=by())
     make("news.example.com", "s2")
-    dkim.retire("news.example.com", "s2", actor="test")
+    dkim.retire("news.example.com", "s2", actor=by())
     put("bob@example.net", content=MAIL)
     run_once()
     assert b"DKIM-Signature" not in arrived(archive)[0]

@@ -23,6 +23,9 @@ class _Stdin:
     def __init__(self, content: bytes) -> None:
         self.buffer = io.BytesIO(content)
 
+    def isatty(self) -> bool:
+        return False
+
 
 def manage(*arguments: str, stdin: bytes = b"") -> Done:
     """The exit code and what was written."""

@@ -21,6 +21,7 @@ from queueapp.management.doctor.finding import Finding
 from queueapp.models import Delivery, RecipientDomain
 from queueapp.models.message import Message
 from queueapp.workers.listening import bind
+from tests.access.by import by
 from tests.dnsserver import DnsServer
 from tests.system import System
 from tests.transports.certificates import make_certificates
@@ -125,7 +126,7 @@ def test_it_looks_whether_dkim_keys_can_be_used_and_found(settings: Any) -> None
         with conf.override(dns=at.dns):
             assert [each.level for each in keys.dkim(at)] == ["warn"]
             assert list(keys.dkim(replace(at, route=RouteSpec("sandbox")))) == []
-            [key] = dkim.create("example.com", selector="s1", is_active=True, actor="test")
+            [key] = dkim.create("example.com", selector="s1", is_active=True, actor=by())
             [found] = keys.dkim(at)
             assert (found.level, "no TXT record" in found.text) == ("warn", True)
             assert "manage.py dkim show example.com" in found.advice

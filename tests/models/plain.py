@@ -40,7 +40,7 @@ def term_selects(term: Term, row: Delivery, now: datetime) -> bool:
         case "subject":
             return inside(value, message.subject)
         case "class":
-            return row.last_class == value
+            return row.last_class == ("" if value == "none" else value)
         case "code":
             return value in (row.last_code, row.last_enhanced)
         case "reason":
@@ -60,6 +60,9 @@ def term_selects(term: Term, row: Delivery, now: datetime) -> bool:
             return message.source == value
         case "tag":
             return any(whole(value, tag) for tag in message.tags)
+        case "campaign":
+            names = [tag[9:] for tag in message.tags if tag[:9].lower() == "campaign:"]
+            return any(whole(value, name) for name in names)
         case "host":
             return True
         case "id":
@@ -69,7 +72,7 @@ def term_selects(term: Term, row: Delivery, now: datetime) -> bool:
                 message.message_id == value.parts[0] if value.is_exact else whole(value, message.message_id)
             )
         case "has":
-            return message.has_attachment
+            return message.has_attachment if value == "attachment" else row.last_text != ""
         case "is":
             return row.is_ambiguous
         case "word":

@@ -64,7 +64,16 @@ def test_it_works(system: System) -> None:
         assert answer.status == 200
     send(system, "ok@works.test")
     until(lambda: n_delivered(system) == 1, 30)
-    assert names(system) == {"valkey", "sandbox", "web", "smtpd", "worker-1", "worker-2", "scheduler"}
+    assert names(system) == {
+        "valkey",
+        "sandbox",
+        "web",
+        "smtpd",
+        "worker-1",
+        "worker-2",
+        "operator",
+        "scheduler",
+    }
     assert re.search(r"^smtpd +127\.0\.0\.1:\d+$", system.log(), re.MULTILINE)
 
 
@@ -260,6 +269,29 @@ def test_an_rq_worker_without_redis_says_so(idle: System) -> None:
     assert done.returncode == 1
     assert "valkey.sock" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_operation_is_done_by_a_worker_of_its_own(system: System) -> None:
+    """Killed in the middle, another one takes its place."""
+    send(system, "ann+defer@operated.test")
+    waiting = ("queue", "count", "domain:operated.test", "state:deferred")
+    until(lambda: system.manage(*waiting).stdout == "1\n", 30)
+    before = part(system, "operator")["pid"]
+    os.kill(before, signal.SIGKILL)
+    restarted(system, "operator", before)
+    key = system.manage("apikey", "create", "operations", "--scope", "operate").stdout.strip()
+    asked = {"action": "hold", "q": "domain:operated.test", "expect": 1, "reason": "look"}
+    made = ask(system, key, "POST", "operations", asked)
+    until(lambda: ask(system, key, "GET", f"operations/{made['id']}")["state"] == "done", 30)
+    assert system.manage("queue", "count", "domain:operated.test", "state:held").stdout == "1\n"
+
+
+def ask(system: System, key: str, method: str, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{system.http}/api/v1/{path}", data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.loads(answer.read())
 
 
 def test_a_killed_worker_takes_its_runner_along(system: System) -> None:

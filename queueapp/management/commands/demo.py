@@ -21,6 +21,7 @@ from django.core.management.base import CommandParser
 from queueapp import conf
 from queueapp.access import actions
 from queueapp.engine.routing import matches
+from queueapp.management.access_command import actor
 from queueapp.management.base import Command as Base
 from queueapp.management.base import Failed, WrongUsage
 from queueapp.management.demo.scenes import SCENES, all_domains
@@ -141,10 +142,10 @@ def _way_in(found: dict[str, Any]) -> Iterator[Target]:
     name = f"demo-{int(time.time())}-{os.getpid()}"
     host, _, port = found["smtp"].rpartition(":")
     host = host.strip("[]")
-    key, secret = actions.create_api_key(name, ["submit"], actor="demo")
+    key, secret = actions.create_api_key(name, ["submit"], actor=actor())
     login, password = (None, "")
     if conf.current().smtp_login == "always" or not _is_loopback(host):
-        login, password = actions.create_smtp_login(name, actor="demo")
+        login, password = actions.create_smtp_login(name, actor=actor())
     web = urlsplit(found.get("http", ""))
     at = (web.hostname, web.port) if web.hostname and web.port else None
     try:

@@ -33,7 +33,7 @@ class Command(Base):
         removed = Counter({"deliveries": _deliveries(now, batch)})
         while n := Counter(prune_records(now, batch)):
             removed.update(n)
-            if max(n.values()) < batch:
+            if not any(n.values()):
                 break
         if options["json"]:
             self.stdout.write(json.dumps(removed))

@@ -1,4 +1,4 @@
-"""`queue list|count [QUERY]`: the queue in a terminal, by the search grammar."""
+"""`queue list|count|retry|hold|… [QUERY]`: the queue in a terminal, by the search grammar."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from queueapp.grammar import GrammarError, parse
+from queueapp.management import acting
 from queueapp.management.base import Command as Base
 from queueapp.management.base import WrongUsage
 from queueapp.management.columns import columns, printable
@@ -22,26 +23,48 @@ from queueapp.models.matching import condition_of
 _HEADINGS = ("ID", "STATE", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST REPLY")
 _DEFAULT_LIMIT = 50
 _COUNT_CAP = 10_000
-_VALUED = ("--limit", "--settings", "--pythonpath", "--verbosity")
+_VALUED = ("--limit", "--reason", "--settings", "--pythonpath", "--verbosity")
 
 
 class Command(Base):
-    help = "List or count deliveries: queue list 'state:deferred domain:example.com age>2h'."
+    help = "List, count or change deliveries: queue list 'state:deferred domain:example.com age>2h'."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|count")
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="list|count|" + "|".join(acting.VERBS)
+        )
         listing = verbs.add_parser("list", help="the newest that match")
         listing.add_argument("--limit", type=int, default=_DEFAULT_LIMIT, help="rows; 0 is all (default 50)")
         counting = verbs.add_parser("count", help="how many match, exactly")
         for verb in (listing, counting):
             verb.add_argument("query", nargs="*", metavar="QUERY", help="the search grammar; none is all")
             verb.add_argument("--json", action="store_true", help="for programs: all fields, a line a row")
+        for name, (text, _) in acting.VERBS.items():
+            self._add_verb(verbs.add_parser(name, help=text), name)
+
+    def _add_verb(self, verb: CommandParser, name: str) -> None:
+        if name == "undo":
+            verb.add_argument("operation", type=int, help="its number")
+        elif name == "priority":
+            verb.add_argument("priority", type=int, help="0 to 9; 9 is sent first")
+        if name != "undo":
+            verb.add_argument("query", nargs="*", metavar="QUERY", help="the search grammar; none is all")
+            verb.add_argument("--reason", default="", help="for the audit; a hold shows it")
+        verb.add_argument("--yes", action="store_true", help="do not ask")
+        verb.add_argument("--json", action="store_true", help="for programs: the result as one object")
 
     def run_from_argv(self, argv: list[str]) -> None:
         super().run_from_argv([*argv[:3], *options_first(argv[3:])])
 
     def run(self, **options: Any) -> int | None:
+        if options["verb"] == "undo":
+            return acting.undo(options["operation"], options, self.stdout.write, self.stderr.write)
         text = " ".join(options["query"])
+        if options["verb"] in acting.VERBS:
+            try:
+                return acting.act(options["verb"], text, options, self.stdout.write, self.stderr.write)
+            except GrammarError as error:
+                raise WrongUsage(explained(text, error)) from None
         now = timezone.now()
         try:
             search = parse(text)

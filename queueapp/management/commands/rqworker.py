@@ -1,4 +1,4 @@
-"""django-rq's command with our worker class, and the queue of the runners where none is named."""
+"""django-rq's command with our worker class, and all our queues where none is named."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ WORKER = "queueapp.workers.worker.Worker"
 
 
 class Command(RqCommand):
-    help = "Runs one RQ worker alone: `rqworker [QUEUE …]`, by default for the queue `runners`."
+    help = "Runs one RQ worker alone: `rqworker [QUEUE …]`, by default for `operations` and `runners`."
     requires_system_checks = ()
 
     def handle(self, *queues: str, **options: Any) -> None:
         logs.configure(conf.current().log)
         options["worker_class"] = options.get("worker_class") or WORKER
-        super().handle(*(queues or ("runners",)), **options)
+        super().handle(*(queues or ("operations", "runners")), **options)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from queueapp.access import suppressions
-from queueapp.access.actions import AccessError
+from queueapp.access.change import AccessError
 from queueapp.management.access_command import actor
 from queueapp.management.base import Command as Base
 from queueapp.management.base import Failed

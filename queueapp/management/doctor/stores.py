@@ -17,6 +17,7 @@ from queueapp import events, kick, stats
 from queueapp.conf import Conf
 from queueapp.management.doctor.finding import Finding, fail, ok, warn
 from queueapp.models import AuditEvent, Runner
+from queueapp.operations import wake
 from queueapp.workers import database as at_start
 from queueapp.workers import preflight
 
@@ -99,13 +100,16 @@ def redis(conf: Conf) -> Iterator[Finding]:
 def workers(conf: Conf) -> Iterator[Finding]:
     try:
         found = Worker.all(queue=Queue(kick.QUEUE, connection=events.redis()))
+        n_operators = Worker.count(queue=Queue(wake.QUEUE, connection=events.redis()))
     except RedisError:
         yield warn("workers", "not known without Redis", "See redis.")
         return
     now = datetime.now(UTC)
     fresh = [each for each in found if each.last_heartbeat and now - _aware(each.last_heartbeat) < _SILENT]
-    told = f"{len(fresh)} for queue runners"
-    if fresh:
+    told = f"{len(fresh)} for queue runners, {n_operators} for bulk operations"
+    if fresh and not n_operators:
+        yield warn("workers", told, "Run `manage.py rqworker operations`: else operations wait.")
+    elif fresh:
         yield ok("workers", told)
     elif conf.workers == 0:
         yield warn("workers", f"{told}: MAILWEIR_WORKERS=0 accepts only", "Run workers on another machine.")

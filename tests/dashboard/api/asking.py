@@ -8,6 +8,7 @@ from typing import Any
 from django.test import Client
 
 from queueapp.access.actions import create_api_key
+from tests.access.by import by
 
 GOOD = {"from": "Ann <ann@example.com>", "to": ["bob@example.net"], "subject": "Hi", "text": "Hello\n"}
 MAIL = b"From: ann@example.com\r\nSubject: raw\r\n\r\nHello\r\n"
@@ -15,7 +16,7 @@ MAIL = b"From: ann@example.com\r\nSubject: raw\r\n\r\nHello\r\n"
 
 def key(*scopes: str, name: str = "shop") -> str:
     """The secret of a new key."""
-    return create_api_key(name, scopes or ("submit", "read"), actor="test")[1]
+    return create_api_key(name, scopes or ("submit", "read"), actor=by())[1]
 
 
 def with_key(secret: str) -> Client:

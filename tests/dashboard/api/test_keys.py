@@ -10,6 +10,7 @@ from django.utils import timezone
 from dashboard.api import keys
 from queueapp.access.actions import revoke_api_key
 from queueapp.models import ApiKey
+from tests.access.by import by
 from tests.dashboard.api.asking import is_error, key, with_key
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def test_it_refuses_a_wrong_key(secret: str) -> None:
 
 def test_it_tells_a_revoked_key_from_an_unknown_one() -> None:
     secret = key("read")
-    revoke_api_key("shop", actor="test")
+    revoke_api_key("shop", actor=by())
     told = is_error(with_key(secret).get(URL), 401, "key_revoked")
     assert "'shop'" in told["detail"]
     assert secret not in str(told)
@@ -65,7 +66,7 @@ def test_it_asks_the_database_once_for_many_requests(django_assert_num_queries) 
 def test_it_forgets_a_key_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = key("read")
     assert with_key(secret).get(URL).status_code == 200
-    revoke_api_key("shop", actor="test")
+    revoke_api_key("shop", actor=by())
     now = keys.time.monotonic() + keys.KEEP + 0.1
     monkeypatch.setattr(keys.time, "monotonic", lambda: now)
     is_error(with_key(secret).get(URL), 401, "key_revoked")

@@ -97,7 +97,7 @@ def test_it_needs_a_few_queries_for_a_page(client: Client, django_assert_max_num
     for n in range(20):
         delivery(f"{n}@{n}.example")
     get(client, "/deliveries")
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(4):
         assert len(get(client, "/deliveries")["items"]) == 20
 
 

@@ -1,0 +1,127 @@
+"""What the page of deliveries shows beside the rows: sorts, chips, counts in words, groups, views.
+
+Pure: from a page of rows and its parameters to values for the template.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from dashboard.filters import CAP, DEFAULT_ORDER, Mistake, Page
+from dashboard.templatetags.times import grouped
+from queueapp.grammar import Query
+from queueapp.models import Delivery, SavedView
+
+# column: (its order, the one of a second press, what the first means)
+SORTS = {
+    "size": ("-size", DEFAULT_ORDER, "largest first"),
+    "tries": ("-attempts", DEFAULT_ORDER, "most tries first"),
+    "age": ("-id", "id", "newest first"),
+    "next": ("next_attempt", "-next_attempt", "next try first"),
+}
+ORDER_WORDS = {
+    "-id": "newest first", "-age": "newest first", "id": "oldest first", "age": "oldest first",
+    "next_attempt": "next try first, then what waits for none", "-next_attempt": "latest next try first",
+    "-attempts": "most tries first, then those with fewer than two",
+    "-size": "largest first, then those under 100 KB",
+}  # fmt: skip
+GROUP_WORDS = {
+    "state": "State", "domain": "Domain", "site": "Site", "class": "Class of reply", "reply": "Reply",
+    "sender": "Sender", "sender_domain": "Sender domain", "tag": "Tag", "campaign": "Campaign",
+    "source": "Way in",
+}  # fmt: skip
+TEACHING = (
+    ("Due now", "next<0s", "next_attempt", "", "Waiting mail whose time has come: the runners take it next."),
+    ("Deferred over 2 h", "state:deferred age>2h", "age", "", "Late mail, the oldest first."),
+    ("Why mail waits", "state:deferred", "", "reply", "The replies behind all retries, by how many."),
+    ("Blocklisted", "class:blocklisted", "", "", "Receivers that name a blocklist or block us."),
+    ("Held", "state:held", "", "", "Waits for a person to release it."),
+    ("Bounced today", "state:bounced age<1d", "", "", "Given back to their senders since yesterday."),
+    ("Ambiguous", "is:ambiguous", "", "", "May have arrived twice: we died before the reply was read."),
+)
+
+
+def address(**params: str | None) -> str:
+    """The page with these parameters; those without a value are left out."""
+    kept = {name: value for name, value in params.items() if value}
+    return reverse("deliveries") + (f"?{urlencode(kept)}" if kept else "")
+
+
+def sorts(q: str, order: str) -> dict[str, dict[str, str]]:
+    """By column: where a press leads, and what `aria-sort` says now."""
+    found = {}
+    for name, (first, second, words) in SORTS.items():
+        is_first, is_second = order == first, order == second and second != DEFAULT_ORDER
+        is_up = name in ("next",) if is_first else name == "age" if is_second else False
+        other = second if is_first else first
+        found[name] = {
+            "url": address(q=q, order="" if other == DEFAULT_ORDER else other),
+            "sort": ("ascending" if is_up else "descending") if is_first or is_second else "",
+            "words": words,
+        }
+    return found
+
+
+def chips(query: Query | None, order: str, group: str) -> list[dict[str, str]]:
+    """The terms of the search, each with the page without it."""
+    terms = query.terms if query else ()
+    return [
+        {
+            "text": str(term),
+            "url": address(
+                q=str(Query(tuple(each for each in terms if each is not term))), order=order, group=group
+            ),
+        }
+        for term in terms
+    ]
+
+
+def told(page: Page[Delivery]) -> str:
+    """How many there are, and how well that is known."""
+    noun = "delivery" if page.count == 1 and page.count_is_exact else "deliveries"
+    n = grouped(page.count)
+    if page.count_is_exact:
+        return f"{n} {noun}"
+    return f"More than {n} {noun}" if page.count >= CAP else f"At least {n} {noun}"
+
+
+def mistake_shown(mistake: Mistake, text: str) -> dict[str, Any]:
+    """The search cut in three, so that the wrong part can be marked."""
+    end = mistake.position + max(mistake.length, 1)
+    return {
+        "text": mistake.text,
+        "is_search": mistake.field == "q",
+        "before": text[: mistake.position],
+        "wrong": text[mistake.position : end],
+        "after": text[end:],
+    }
+
+
+def views(owner: str, q: str, order: str, group: str) -> dict[str, Any]:
+    """Those that teach, and those that are kept; `here` is the one that the page shows now."""
+    kept = [_view(view, owner, (q, order, group)) for view in SavedView.objects.seen_by(owner)[:200]]
+    return {
+        "teaching": [
+            {"name": name, "url": address(q=text, order=by, group=shares), "why": why}
+            for name, text, by, shares, why in TEACHING
+        ],
+        "mine": [each for each in kept if each["is_mine"]],
+        "shared": [each for each in kept if not each["is_mine"]],
+        "here": next((each for each in kept if each["is_here"]), None),
+    }
+
+
+def _view(view: SavedView, owner: str, here: tuple[str, str, str]) -> dict[str, Any]:
+    return {
+        "pk": view.pk,
+        "name": view.name,
+        "q": view.query,
+        "url": address(q=view.query, order=view.order, group=view.group),
+        "owner": view.owner.removeprefix("user:"),
+        "is_mine": view.owner == owner,
+        "is_shared": view.is_shared,
+        "is_here": (view.query, view.order, view.group) == here,
+    }
