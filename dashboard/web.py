@@ -1,8 +1,8 @@
 """Runs the dashboard and the API: uvicorn on a socket that is bound already, or on MAILWEIR_HTTP.
 
 The supervisor binds and keeps the socket, so a restart refuses no connection. `ready` is called when
-requests are answered. Proxy headers aren't believed, since anybody may send them; open sockets are
-given three seconds at the end, then dropped: browsers come back by themselves.
+requests are answered. Proxy headers are believed from MAILWEIR_PROXIES only, since anybody may send them;
+open sockets are given three seconds at the end, then dropped: browsers come back by themselves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def server(ready: Callable[[], None]) -> uvicorn.Server:
         lifespan="off",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=bool(conf.current().proxies),
+        forwarded_allow_ips=list(conf.current().proxies),
         server_header=False,
         timeout_graceful_shutdown=3,
     )

@@ -8,6 +8,7 @@ Django is loaded.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -83,6 +84,16 @@ def _duration(value: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def _no_less_than(least: str) -> Callable[[str], timedelta]:
+    def parse(value: str) -> timedelta:
+        found = _duration(value)
+        if found < _duration(least):
+            raise ValueError(f"a time of {least} or more")
+        return found
+
+    return parse
+
+
 def _size(value: str) -> int:
     match = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB|)", value.strip(), re.IGNORECASE)
     if not match or int(match[1]) == 0:
@@ -131,8 +142,26 @@ def _addresses(value: str) -> tuple[Address, ...]:
     return tuple(_address(part) for part in value.split(",") if part.strip())
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(part)) for part in _names(value))
+    except ValueError:
+        raise ValueError("IP addresses or networks, by commas, such as 127.0.0.1,10.0.0.0/8") from None
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+ROLES = ("viewer", "campaigns", "operator", "administrator")
+"""The names of roles; what each may do is in access/roles.py."""
+
+
+def _roles(value: str) -> tuple[str, ...]:
+    found = _names(value)
+    if not set(found) <= set(ROLES):
+        raise ValueError("some of " + ", ".join(ROLES) + ", by commas")
+    return found
 
 
 def _path(value: str) -> Path | None:
@@ -349,6 +378,34 @@ class Conf:
     retention: timedelta = _setting(
         "MAILWEIR_RETENTION", _duration, "7d", "time", "How long finished deliveries are kept before `prune`."
     )
+    audit_retention: timedelta = _setting(
+        "MAILWEIR_AUDIT_RETENTION",
+        _no_less_than("30d"),
+        "365d",
+        "time",
+        "How long the audit is kept before `prune`; 30d is the least.",
+    )
+    session_idle: timedelta = _setting(
+        "MAILWEIR_SESSION_IDLE",
+        _no_less_than("1m"),
+        "1d",
+        "time",
+        "A person who did nothing for so long has to log in again; watching an open page is nothing.",
+    )
+    session_age: timedelta = _setting(
+        "MAILWEIR_SESSION_AGE",
+        _no_less_than("1m"),
+        "14d",
+        "time",
+        "A person has to log in again after so long, whatever they did.",
+    )
+    totp_for: tuple[str, ...] = _setting(
+        "MAILWEIR_TOTP_FOR",
+        _roles,
+        "",
+        "role,…",
+        "Roles that must have a second factor: viewer, campaigns, operator, administrator.",
+    )
     admin_password: str = _setting(
         "MAILWEIR_ADMIN_PASSWORD", _text, "", "text", "Password of the first administrator; empty makes one."
     )
@@ -373,6 +430,13 @@ class Conf:
         "no",
         "no|yes",
         "Whether browsers reach the dashboard by HTTPS (a proxy in front): secure cookies, HSTS.",
+    )
+    proxies: tuple[str, ...] = _setting(
+        "MAILWEIR_PROXIES",
+        _networks,
+        "",
+        "IP,…",
+        "Proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's.",
     )
     log: str = _setting(
         "MAILWEIR_LOG", _one_of("text", "json"), "text", "text|json", "The form of log lines."

@@ -73,6 +73,10 @@ WRONG = {
     "MAILWEIR_SMTP_LOGIN": "never",
     "MAILWEIR_SANDBOX_KEEP": "0",
     "MAILWEIR_RETENTION": "forever",
+    "MAILWEIR_AUDIT_RETENTION": "29d",
+    "MAILWEIR_SESSION_IDLE": "30s",
+    "MAILWEIR_SESSION_AGE": "0d",
+    "MAILWEIR_TOTP_FOR": "operator,boss",
     "MAILWEIR_ADMIN_PASSWORD": "a\0b",
     "MAILWEIR_ALERT_SMTP": "h:25",
     "MAILWEIR_SESSION_MAILS": "0",
@@ -80,6 +84,7 @@ WRONG = {
     "MAILWEIR_DOMAIN_RATE": "0/m",
     "MAILWEIR_SECRET_KEY": "a\nb",
     "MAILWEIR_HTTPS": "true",
+    "MAILWEIR_PROXIES": "localhost",
     "MAILWEIR_LOG": "xml",
 }
 

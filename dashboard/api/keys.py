@@ -22,6 +22,7 @@ from ninja.utils import check_csrf
 
 from dashboard.api.errors import ApiError
 from dashboard.auth.actors import name_of, origin_of, scopes_of
+from dashboard.auth.sessions import touch
 from queueapp.access import refusals
 from queueapp.access.change import Actor, allow
 from queueapp.models import ApiKey
@@ -163,4 +164,5 @@ def _by_session(request: HttpRequest) -> Who:
         action = f"http.{str(request.method).lower()}"
         refusals.note(name_of(user), origin_of(request), action, request.path, {"why": "no CSRF token"})
         raise ApiError(403, "csrf_failed", "The session needs the X-CSRFToken header for this request.")
+    touch(request)
     return Who(name_of(user), scopes_of(user))

@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
 from dashboard.api import (
+    audit,
     deliveries,
     domains,
     egress,
@@ -53,6 +54,7 @@ for module in (
     export,
     summary,
     stats,
+    audit,
 ):
     api.add_router("", module.router)
 

@@ -12,17 +12,20 @@ from typing import Any, cast
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.http import HttpRequest
 
+from dashboard.auth import totp
 from queueapp.access import people, roles
 from queueapp.access.change import Actor
 
 
 def scopes_of(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
-    """What a person who is logged in may do; nobody else may do anything."""
+    """What a person who is logged in may do; nobody else may do anything, nor who has yet to set up the
+    second factor that their role demands. Asked once a request."""
     if not user.is_authenticated or not user.is_active:
         return frozenset()
     known: Any = user
     if not hasattr(known, "_scopes"):
-        known._scopes = people.scopes_of(cast(User, user))
+        is_missing = totp.is_missing(cast(User, user))
+        known._scopes = frozenset() if is_missing else people.scopes_of(cast(User, user))
     return frozenset(known._scopes)
 
 

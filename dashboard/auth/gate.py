@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
+from dashboard.auth import totp
 from dashboard.auth.actors import actor, role_of
+from dashboard.auth.sessions import touch
 from queueapp.access.change import NotAllowed, allow
 from queueapp.models.access import MEANINGS
 
@@ -61,8 +63,11 @@ class Gate(MiddlewareMixin):
             return None
         if not request.user.is_authenticated:
             return _to_login(request)
+        touch(request)
         if guard == OWN:
             return None
+        if totp.is_missing(request.user):
+            return redirect("totp")
         try:
             allow(actor(request), guard, f"http.{str(request.method).lower()}", request.path)
         except NotAllowed as error:

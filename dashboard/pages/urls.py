@@ -6,12 +6,15 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from dashboard.pages import (
+    audit,
     complete,
     deliveries,
     delivery_rows,
     icon,
+    keys,
     message,
     overview,
+    people,
     sandbox,
     saved_views,
     search_form,
@@ -44,5 +47,13 @@ urlpatterns = [
     path("sandbox/<id:pk>/html", sandbox.html, name="sandbox-html"),
     path("sandbox/<id:pk>/source", sandbox.source, name="sandbox-source"),
     path("sandbox/<id:pk>/eml", sandbox.eml, name="sandbox-eml"),
+    path("people", people.page, name="people"),
+    path("people/<id:pk>", people.person, name="person"),
+    *(path(f"people/<id:pk>/{verb}", people.act, {"verb": verb}, f"person-{verb}") for verb in people.VERBS),
+    path("keys", keys.page, name="keys"),
+    path("keys/<id:pk>/revoke", keys.revoke_key, name="key-revoke"),
+    path("logins/<id:pk>/revoke", keys.revoke_login, name="login-revoke"),
+    path("audit", audit.page, name="audit"),
+    path("audit/export", audit.export, name="audit-export"),
     path("favicon.ico", icon.favicon, name="favicon"),
 ]

@@ -13,10 +13,13 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, Sum
 
+from queueapp import conf
 from queueapp.engine.counters import Changes
 from queueapp.models import (
     EVERY_DOMAIN,
     FINAL,
+    AuditCut,
+    AuditEvent,
     Delivery,
     IdempotencyKey,
     Message,
@@ -82,8 +85,8 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies, operations
-    and days of warm-ups."""
+    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies, operations,
+    days of warm-ups, and of the audit."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
@@ -94,6 +97,7 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
         "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
+        "audit rows": _prune_audit(now - conf.current().audit_retention, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
     }
 
@@ -110,6 +114,22 @@ def _prune_operations(before: datetime, batch: int) -> int:
         OperationChunk.objects.filter(operation_id__in=ids).delete()
         Operation.objects.filter(id__in=ids).delete()
     return len(ids)
+
+
+def _prune_audit(before: datetime, batch: int) -> int:
+    """The one way to remove audit rows: the database gives free what is older than the cut. It is told in the
+    audit itself."""
+    with transaction.atomic():
+        ids = list(
+            AuditEvent.objects.filter(at__lt=before).order_by("id").values_list("id", flat=True)[:batch]
+        )
+        if not ids:
+            return 0
+        AuditCut.objects.update_or_create(pk=1, defaults={"before": before})
+        n = AuditEvent.objects.filter(id__in=ids).delete()[0]
+        told = {"before": before.isoformat()}
+        AuditEvent.objects.create(actor="prune", action="audit.prune", target="audit", n=n, detail=told)
+    return n
 
 
 def _prune_minutes(before: datetime, batch: int) -> int:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("queueapp", "0005_message"),
-        ("queueapp", "0006_list"),
+        ("queueapp", "0007_list"),
     ]
 
     operations = [

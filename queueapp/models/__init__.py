@@ -1,6 +1,6 @@
 from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
 from queueapp.models.attempt import Attempt
-from queueapp.models.audit import AuditEvent
+from queueapp.models.audit import AuditCut, AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
@@ -28,6 +28,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AttemptTranscript",
+    "AuditCut",
     "AuditEvent",
     "Body",
     "Delivery",

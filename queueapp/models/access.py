@@ -23,7 +23,7 @@ MEANINGS = {
     "operate": "act on the queue: retry, hold, release, suspend, lift",
     "campaigns": "make and run campaigns",
     "export": "take lists away as files",
-    "admin": "everything, people and settings included",
+    "admin": "do everything, people and settings included",
 }
 SCOPES = tuple(MEANINGS)
 _OF_READ = frozenset(("read", "bodies", "export"))

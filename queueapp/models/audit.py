@@ -1,8 +1,27 @@
-"""Who changed what, when, from where. Rows are only ever added."""
+"""Who changed what, when, from where; and who was refused what. Rows are only ever added: the database itself
+refuses to change or remove one (models/append_only.py), unless it is older than the AuditCut says.
+"""
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from django.db import models
+
+
+class AuditQuerySet(models.QuerySet["AuditEvent"]):
+    def of(self, who: str) -> Self:
+        """By the whole name; `ann` finds the person, the command and the key of that name."""
+        return self.filter(actor__in=(who, f"user:{who}", f"command:{who}"))
+
+    def doing(self, action: str) -> Self:
+        """One action such as `hold.create`, or with `hold` all of that kind."""
+        if "." in action:
+            return self.filter(action=action)
+        return self.filter(action__startswith=f"{action}.")
+
+    def about(self, text: str) -> Self:
+        return self.filter(target__icontains=text)
 
 
 class AuditEvent(models.Model):
@@ -15,6 +34,8 @@ class AuditEvent(models.Model):
     detail = models.JSONField(default=dict, blank=True)
     is_refused = models.BooleanField(default=False)
 
+    objects = AuditQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["-at"], name="audit_at"),
@@ -25,3 +46,30 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.actor}: {self.action}"
+
+    @property
+    def result(self) -> str:
+        return "refused" if self.is_refused else "done"
+
+    @property
+    def query(self) -> str:
+        """The search that chose the rows, where one did."""
+        return str(self.detail.get("q") or self.detail.get("query") or "")
+
+    @property
+    def reason(self) -> str:
+        """What the person gave as the reason, or why it was refused."""
+        needs = self.detail.get("needs")
+        return str(self.detail.get("reason") or self.detail.get("why") or (f"needs {needs}" if needs else ""))
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The rest of the detail."""
+        told = ("q", "query", "reason", "why", "needs")
+        return {key: value for key, value in self.detail.items() if key not in told}
+
+
+class AuditCut(models.Model):
+    """One row: what is older than this may be removed. Only `prune` moves it (engine/prune.py)."""
+
+    before = models.DateTimeField()

@@ -13,7 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
+from django.apps import apps
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -76,7 +79,15 @@ def prune() -> int:
         records = engine.prune_records(now)
         n += gone
         is_more = gone > 0 or any(records.values())
+    prune_sessions()
     return n
+
+
+def prune_sessions() -> None:
+    """Log-ins that are over, in the store that the settings name; a project that only submits has none."""
+    engine = getattr(settings, "SESSION_ENGINE", "")
+    if apps.is_installed("dashboard") and engine:
+        import_module(engine).SessionStore.clear_expired()
 
 
 def run(ready: Callable[[], None], todo: Sequence[Task] | None = None) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from dashboard.web import server
@@ -34,8 +34,9 @@ def a_dashboard() -> Iterator[str]:
 
 
 def a_session() -> tuple[Client, str]:
-    """A logged-in reader and the Cookie header."""
+    """An operator, who reads mail too, logged in; and the Cookie header."""
     user = User.objects.create_user("ada", password=PASSWORD)
+    user.groups.add(Group.objects.get_or_create(name="operator")[0])
     client = Client()
     client.force_login(user, "django.contrib.auth.backends.ModelBackend")
     return client, f"mailweir_session={client.cookies['mailweir_session'].value}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
@@ -11,10 +13,17 @@ PASSWORD = "a-long-enough-one"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
+@functools.cache
+def _hashed() -> str:
+    """Once a process: argon2 is slow on purpose."""
+    return make_password(PASSWORD)
+
+
 def a_person(name: str = "vera", role: str = "viewer", *permissions: str, **values: Any) -> User:
+    values = {"password": _hashed(), **values}
     if role == "administrator":
-        return User.objects.create_superuser(name, password=PASSWORD, **values)
-    user = User.objects.create_user(name, password=PASSWORD, **values)
+        return User.objects.create(username=name, is_superuser=True, is_staff=True, **values)
+    user = User.objects.create(username=name, **values)
     user.groups.add(Group.objects.get_or_create(name=role)[0])
     user.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
     return user

@@ -21,9 +21,10 @@ def test_it_is_short_and_whole(path: object) -> None:
         assert document.section(heading).count("\n") > 1
 
 
-def test_numbers_are_used_once_and_in_order() -> None:
+def test_numbers_are_used_once() -> None:
+    """There may be gaps: whoever works beside others takes numbers of a range of their own."""
     numbers = [int(path.name[:4]) for path in DECISIONS]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == len(set(numbers))
 
 
 def test_the_index_lists_every_decision() -> None:

@@ -14,6 +14,7 @@ from queueapp import conf
 from queueapp.engine.prune import prune, prune_records
 from queueapp.management.base import Command as Base
 from queueapp.management.base import WrongUsage
+from queueapp.workers.schedule import prune_sessions
 
 _MOST = 10_000
 
@@ -35,6 +36,7 @@ class Command(Base):
             removed.update(n)
             if not any(n.values()):
                 break
+        prune_sessions()
         if options["json"]:
             self.stdout.write(json.dumps(removed))
         else:

@@ -15,7 +15,7 @@ from tests.dashboard.api.asking import is_error, key, with_key
 from tests.dashboard.people import a_person, as_role, logged_in
 from tests.dashboard.rows import a_message
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 BODIES = ("message-html", "message-source", "message-eml")
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0005_people"),
+        ("queueapp", "0006_people"),
     ]
 
     operations = [
