@@ -23,7 +23,7 @@ from queueapp.models.counting import domains_in, is_counted, states_in
 from queueapp.models.matching import CAMPAIGN_TAG
 from queueapp.models.searching import Search, Slice, Walk, accepted_near
 
-GROUP_TIME = 0.18  # seconds
+GROUP_TIME = 0.15  # seconds
 MOST = 100
 
 Key = tuple[Any, ...]
