@@ -76,7 +76,7 @@ def _text(value: str) -> str:
     return value
 
 
-def _duration(value: str) -> timedelta:
+def duration(value: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value.strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0
     if not 0 < seconds <= _LONGEST:
@@ -307,29 +307,29 @@ class Conf:
     )
     connect_timeout: timedelta = _setting(
         "MAILWEIR_CONNECT_TIMEOUT",
-        _duration,
+        duration,
         "30s",
         "time",
         "How long a receiver's host may take to connect.",
     )
     reply_timeout: timedelta = _setting(
         "MAILWEIR_REPLY_TIMEOUT",
-        _duration,
+        duration,
         "5m",
         "time",
         "How long a receiver may take to greet and to answer a command (RFC 5321 asks for 5 minutes).",
     )
     max_age: timedelta = _setting(
-        "MAILWEIR_MAX_AGE", _duration, "5d", "time", "A delivery older than this expires and is reported."
+        "MAILWEIR_MAX_AGE", duration, "5d", "time", "A delivery older than this expires and is reported."
     )
     retry_first: timedelta = _setting(
-        "MAILWEIR_RETRY_FIRST", _duration, "5m", "time", "Wait after the first failed attempt; doubles."
+        "MAILWEIR_RETRY_FIRST", duration, "5m", "time", "Wait after the first failed attempt; doubles."
     )
     retry_cap: timedelta = _setting(
-        "MAILWEIR_RETRY_CAP", _duration, "4h", "time", "The longest wait between attempts."
+        "MAILWEIR_RETRY_CAP", duration, "4h", "time", "The longest wait between attempts."
     )
     delay_warning: timedelta = _setting(
-        "MAILWEIR_DELAY_WARNING", _duration, "4h", "time", "When the sender is told that a mail is late."
+        "MAILWEIR_DELAY_WARNING", duration, "4h", "time", "When the sender is told that a mail is late."
     )
     max_size: int = _setting(
         "MAILWEIR_MAX_SIZE", _size, "50MB", "bytes", "The largest message that is accepted."
@@ -376,7 +376,7 @@ class Conf:
         "MAILWEIR_SANDBOX_KEEP", _whole(1, 100000), "2000", "mails", "How many mails the sandbox keeps whole."
     )
     retention: timedelta = _setting(
-        "MAILWEIR_RETENTION", _duration, "7d", "time", "How long finished deliveries are kept before `prune`."
+        "MAILWEIR_RETENTION", duration, "7d", "time", "How long finished deliveries are kept before `prune`."
     )
     audit_retention: timedelta = _setting(
         "MAILWEIR_AUDIT_RETENTION",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -11,9 +11,11 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from dashboard import filters
+from dashboard.api.board import BoardOut, told
 from dashboard.api.deliveries import from_mistake
 from dashboard.api.errors import Error, not_found
 from dashboard.api.keys import Needs
+from dashboard.snapshot import board, detail
 from queueapp.models import Delivery, RecipientDomain, Site, State
 from queueapp.models.ages import by_age
 from queueapp.models.domain import COUNTED
@@ -24,7 +26,8 @@ _LAST_ERRORS = 10
 
 class ListIn(Schema):
     q: str = Field("", max_length=255, description="A part of the name.")
-    order: Literal["open", "name"] = Field("open", description="`open`: most open deliveries first.")
+    state: str = Field("all", description="`all`, `open`, `stuck` or one state of the board.")
+    order: str = Field("open", description="`open`, `deferred`, `name`, `rate`, `slow` or `next`.")
     limit: int = Field(100, ge=1, le=filters.MOST)
     cursor: str = ""
 
@@ -43,14 +46,13 @@ class SiteOut(Schema):
     backoff: BackoffOut | None
 
 
-class DomainOut(Schema):
-    name: str
-    site: str
+class DomainOut(BoardOut):
     depth: dict[str, int]
     due_at: datetime | None
     is_suspended: bool
     suspended_until: datetime | None
     suspended_reason: str
+    site: str
 
 
 class DomainsOut(Schema):
@@ -76,8 +78,7 @@ class ErrorOut(Schema):
     host: str
 
 
-class DomainDetail(Schema):
-    name: str
+class DomainDetail(BoardOut):
     depth: dict[str, int]
     due_at: datetime | None
     is_suspended: bool
@@ -88,17 +89,20 @@ class DomainDetail(Schema):
     last_errors: list[ErrorOut]
 
 
-@router.get("/domains", auth=Needs("read"), response={200: DomainsOut, (401, 403, 422, 503): Error})
+@router.get(
+    "/domains", auth=Needs("read"), response={200: DomainsOut, (401, 403, 422, 503): Error}, by_alias=True
+)
 def domains(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
-    """All recipient domains that were ever written to."""
-    page = filters.domains_of(asked.dict())
+    """Recipient domains as the board shows them; all that were ever written to unless `state` says less."""
+    page = board.page("domain", asked.dict())
     if page.error:
         raise from_mistake(page.error)
+    found = RecipientDomain.objects.in_bulk([row["id"] for row in page.rows])
     return {
-        "items": [{**_plain(row), "site": row.site.name if row.site else ""} for row in page.items],
+        "items": [{**told(row), **_plain(found[row["id"]]), "site": row["site"]} for row in page.rows],
         "next": page.next,
         "count": page.count,
-        "count_is_exact": page.count_is_exact,
+        "count_is_exact": True,
     }
 
 
@@ -111,10 +115,12 @@ def domains(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
 def domain(request: HttpRequest, name: str) -> dict[str, Any]:
     """One domain: counters by state and age, its site with the back-off, and the last errors."""
     row = filters.domain_named(name)
-    if row is None:
+    shown = detail.domain(name)
+    if row is None or shown is None:
         raise not_found("recipient domain", name)
     ages = by_age(Delivery.objects.filter(domain=row), timezone.now())
     return {
+        **told(shown),
         **_plain(row),
         "site": _site(row.site) if row.site else None,
         "ages": [{"under_min": under, "depth": depth} for under, depth in ages],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +12,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
-from redis.exceptions import RedisError
 
+from dashboard.api.board import BoardOut, told
 from dashboard.api.errors import Error
 from dashboard.api.keys import Asks, Needs, actor
+from dashboard.snapshot import board as shown_rows
 from queueapp import conf
 from queueapp.access import limits
-from queueapp.engine import tokens
-from queueapp.models import RecipientDomain, Site, SourceDay, Suspension
+from queueapp.models import RecipientDomain, Site, SourceDay, Suspension, board
+from queueapp.models.domain import COUNTED
 
 router = Router(tags=["limits"])
 _REFUSALS = {(401, 403, 404, 422, 503): Error}
@@ -40,9 +43,10 @@ class LimitOut(Schema):
     is_own: bool
 
 
-class SiteRow(Schema):
+class SiteRow(BoardOut):
     id: int
-    name: str
+    depth: dict[str, int]
+    n_domains: int
     route: str
     limits: dict[str, LimitOut]
     next_at: datetime | None
@@ -75,7 +79,6 @@ class SuspensionOut(Schema):
 
 class SiteDetail(SiteRow):
     hosts: list[Any]
-    sessions: int | None
     domains: list[str]
     suspensions: list[SuspensionOut]
     warmups: list[dict[str, Any]]
@@ -120,19 +123,24 @@ class DoneOut(Schema):
     n: int
 
 
-@router.get("/sites", auth=Needs("read"), response={200: SitesOut, (401, 403, 422, 503): Error})
+@router.get("/sites", auth=Needs("read"), response={200: SitesOut, (401, 403, 422, 503): Error},
+            by_alias=True)  # fmt: skip
 def sites(request: HttpRequest, asked: Query[SitesIn]) -> dict[str, Any]:
-    """All sites that mail ever went to, with their limits."""
-    rows = Site.objects.filter(name__contains=asked.q.strip().lower()) if asked.q.strip() else Site.objects
-    n = rows.count()
-    items = list(rows.filter(pk__gt=asked.cursor).order_by("pk")[: asked.limit + 1])
+    """All sites that mail ever went to, as the board shows them, with their limits."""
+    now = timezone.now()
+    rows = board.sites(now)
+    wanted = rows.filter(name__contains=asked.q.strip().lower()) if asked.q.strip() else rows
+    items = list(wanted.filter(pk__gt=asked.cursor).order_by("pk")[: asked.limit + 1])
     shown = items[: asked.limit]
-    held = Suspension.objects.filter(site__in=shown, until__gt=timezone.now()).values_list("site", flat=True)
-    counts = list(held)
+    counts = Counter(
+        Suspension.objects.filter(site__in=[row.pk for row in shown], until__gt=now).values_list(
+            "site", flat=True
+        )
+    )
     return {
-        "items": [_site(row, counts.count(row.pk)) for row in shown],
+        "items": _rows(shown, counts, now),
         "next": shown[-1].pk if len(items) > asked.limit else None,
-        "count": n,
+        "count": wanted.count(),
         "count_is_exact": True,
     }
 
@@ -199,6 +207,19 @@ def lift_suspension(request: HttpRequest, suspension_id: int) -> dict[str, int]:
     return {"n": limits.lift_suspension(actor(request), suspension_id)}
 
 
+def _rows(found: list[Any], n_suspensions: Mapping[int, int], now: datetime) -> list[dict[str, Any]]:
+    """`found` as models/board.py gives them."""
+    told_ = [told(row) for row in shown_rows.of_sites(found, now)]
+    return [
+        {**each, **_site(row, n_suspensions.get(row.pk, 0)), "depth": _depth(row), "n_domains": row.n_domains}
+        for row, each in zip(found, told_, strict=True)
+    ]
+
+
+def _depth(row: Any) -> dict[str, int]:
+    return {state: getattr(row, f"n_{state}") for state in COUNTED}
+
+
 def _site(row: Site, n_suspensions: int) -> dict[str, Any]:
     current, now = conf.current(), timezone.now()
     backs_off = row.backoff_until is not None and row.backoff_until > now
@@ -224,22 +245,15 @@ def _detail(row: Site) -> dict[str, Any]:
     held = Suspension.objects.filter(site=row, until__gt=timezone.now()).select_related("source", "site")
     shown = [_suspension(each) for each in held]
     names = RecipientDomain.objects.filter(site=row).order_by("name").values_list("name", flat=True)
+    now = timezone.now()
+    [told_] = _rows(list(board.sites(now).filter(pk=row.pk)), {row.pk: len(shown)}, now)
     return {
-        **_site(row, len(shown)),
+        **told_,
         "hosts": row.hosts,
-        "sessions": _sessions(row.pk),
         "domains": list(names[:100]),
         "suspensions": shown,
         "warmups": _warmups(row),
     }
-
-
-def _sessions(site_id: int) -> int | None:
-    """Of all runners now; not known while Redis is away."""
-    try:
-        return tokens.in_use([site_id])[site_id]
-    except RedisError:
-        return None
 
 
 def _warmups(row: Site) -> list[dict[str, Any]]:

@@ -11,15 +11,17 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard import snapshot
+from dashboard.snapshot.history import SPANS
 from dashboard.snapshot.hour import METRICS
-from dashboard.snapshot.links import deliveries
+from dashboard.snapshot.links import OPEN_STATES, deliveries
 from queueapp import conf
-from queueapp.models import OPEN, State
+from queueapp.models import OPEN, State, board
 
 _OPEN = [state.value for state in OPEN]
 _FINAL = [State.DELIVERED.value, State.BOUNCED.value, State.EXPIRED.value]
-_DOMAIN_STATES = ("flowing", "backing_off", "suspended", "waiting", "held")
+_DOMAIN_STATES = board.STATES
 _RESULTS = ("delivered", "deferred", "bounced")
+_DUE = "state:queued state:deferred next<1m"
 _PART_STATES = ("running", "restarting", "stopped")
 
 
@@ -31,12 +33,22 @@ def page(request: HttpRequest) -> HttpResponse:
         "snapshot": found,
         "chart": {**found["hour"], "start": found["hour"]["start"].isoformat()},
         "cards": [_card(state, found) for state in _OPEN + _FINAL],
-        "rates": [{"metric": metric, "n": found["rates"].get(metric, 0)} for metric in METRICS],
+        "rates": [_rate(metric, found) for metric in METRICS],
+        "n_open": sum(found["depth"][state] for state in _OPEN),
+        "open_url": deliveries(OPEN_STATES),
+        "due_url": deliveries(_DUE),
+        "spans": SPANS,
         "is_empty": not any(found["depth"].values()),
         "badges": (*_DOMAIN_STATES, *_RESULTS, *_PART_STATES),
         "addresses": _addresses(),
     }
     return render(request, "overview/page.html", context)
+
+
+def _rate(metric: str, found: dict[str, Any]) -> dict[str, Any]:
+    search = "age<1h" if metric == "accepted" else f"state:{metric} age<1h"
+    n = found["rates"].get(metric, 0)
+    return {"metric": metric, "n": n, "sum": sum(found["hour"][metric]), "url": deliveries(search)}
 
 
 def _card(state: str, found: dict[str, Any]) -> dict[str, Any]:

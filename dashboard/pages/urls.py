@@ -7,9 +7,13 @@ from django.urls.converters import IntConverter
 
 from dashboard.pages import (
     audit,
+    board,
     complete,
     deliveries,
     delivery_rows,
+    domain,
+    domain_acts,
+    history,
     icon,
     keys,
     message,
@@ -18,6 +22,8 @@ from dashboard.pages import (
     sandbox,
     saved_views,
     search_form,
+    site,
+    site_acts,
 )
 
 
@@ -55,5 +61,17 @@ urlpatterns = [
     path("logins/<id:pk>/revoke", keys.revoke_login, name="login-revoke"),
     path("audit", audit.page, name="audit"),
     path("audit/export", audit.export, name="audit-export"),
+    path("board", board.page, name="board"),
+    path("board/rows", board.rows, name="board-rows"),
+    path("domains/<path:name>/retry", domain_acts.retry, name="domain-retry"),
+    path("domains/<path:name>/suspend", domain_acts.suspend, name="domain-suspend"),
+    path("domains/<path:name>/resume", domain_acts.resume, name="domain-resume"),
+    path("domains/<path:name>/limits", domain_acts.set_limits, name="domain-limits"),
+    path("domains/<path:name>", domain.page, name="domain"),
+    path("sites/<id:pk>", site.page, name="site"),
+    path("sites/<id:pk>/lift", site_acts.lift, name="site-lift"),
+    path("sites/<id:pk>/limits", site_acts.set_limits, name="site-limits"),
+    path("history", history.data, name="history"),
+    path("suspensions/<id:pk>/lift", site_acts.lift_suspension, name="suspension-lift"),
     path("favicon.ico", icon.favicon, name="favicon"),
 ]

@@ -13,7 +13,8 @@ from typing import Any
 
 from dashboard.snapshot import operations
 from dashboard.snapshot.attempts import latest
-from dashboard.snapshot.domains import busiest
+from dashboard.snapshot.domains import busiest, stuck
+from dashboard.snapshot.drain import drain
 from dashboard.snapshot.headline import headline
 from dashboard.snapshot.hour import last_hour
 from dashboard.snapshot.machines import parts, runners
@@ -25,12 +26,15 @@ Snapshot = dict[str, Any]
 def build(now: datetime | None = None) -> Snapshot:
     """CONTRACT.md, "WebSocket", less `seq`, which belongs to the one who sends."""
     now = now or datetime.now(UTC)
+    depth, (worst, n_stuck) = stats.depth(), stuck(now)
     found: Snapshot = {
         "at": now,
-        "depth": stats.depth(),
+        "depth": depth,
+        "drain": drain(depth, now),
         "rates": stats.rates(now),
         "oldest_due_s": stats.oldest_due(now),
         "domains": busiest(now),
+        "stuck": {"n": n_stuck, "worst": worst},
         "latest": latest(),
         "runners": runners(now),
         "parts": parts(),

@@ -9,20 +9,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
 from dashboard.snapshot.links import OPEN_STATES, deliveries, open_for
 
 LATE = 300.0  # seconds: mail that was due longer ago than this is late
 NO_RUNNER = 15.0  # seconds: a runner starts well within this
 
 Line = dict[str, Any]
+_EMPTY: Line = {"detail": "", "since": None, "url": "", "link": "", "act_url": "", "act": ""}
 
 
 def headline(found: dict[str, Any], now: datetime) -> Line:
-    """{"level": ok|info|warning|danger, "title", "detail", "since", "url", "link"}"""
+    """{"level": ok|info|warning|danger, "title", "detail", "since", "url", "link", "act_url", "act"}"""
     for rule in _RULES:
         line = rule(found)
         if line:
-            return {"detail": "", "since": None, "url": "", "link": "", **line}
+            return {**_EMPTY, **line}
     raise AssertionError("the last rule always holds")
 
 
@@ -64,20 +67,29 @@ def _is_late(found: dict[str, Any]) -> Line | None:
     }
 
 
+_DOES = {
+    "suspended": "is suspended",
+    "dead": "has answered no session for an hour",
+    "backing_off": "makes us back off",
+}
+
+
 def _is_stuck(found: dict[str, Any]) -> Line | None:
-    stuck = [row for row in found["domains"] if row["state"] in ("suspended", "backing_off")]
-    if not stuck:
+    rows = found["stuck"]["worst"]
+    if not rows:
         return None
-    worst, more = stuck[0], len(stuck) - 1
-    does = "is suspended" if worst["state"] == "suspended" else "makes us back off"
-    also = f" {more} more domain{'s are' if more > 1 else ' is'} stuck too." if more else ""
+    worst, more = rows[0], found["stuck"]["n"] - 1
+    also = f" {more:,} more domain{'s are' if more > 1 else ' is'} stuck too." if more else ""
+    word = "Resume…" if worst["act_url"].endswith("/resume") else "Lift…"
     return {
         "level": "warning",
-        "title": f"{worst['name']} {does}: {_n_wait(worst['n_open'])}.{also}",
-        "detail": worst["cause"],
+        "title": f"{worst['name']} {_DOES[worst['state']]}: {_n_wait(worst['n_open'])}.{also}",
+        "detail": " ".join(part for part in (worst["cause"], worst["reply"]) if part),
         "since": worst["since"],
-        "url": worst["url"],
-        "link": "See them",
+        "url": f"{reverse('board')}?state=stuck" if more else worst["page_url"],
+        "link": "See all that is stuck" if more else "See why",
+        "act_url": worst["act_url"],
+        "act": word if worst["act_url"] else "",
     }
 
 

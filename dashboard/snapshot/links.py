@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from queueapp.models import OPEN
 
@@ -24,3 +24,19 @@ def deliveries(query: str) -> str:
 
 def open_for(domain: str) -> str:
     return deliveries(f"domain:{quoted(domain)} {OPEN_STATES}")
+
+
+def open_at(site: str) -> str:
+    return deliveries(f"site:{quoted(site)} {OPEN_STATES}")
+
+
+def domain_page(name: str) -> str:
+    try:
+        return reverse("domain", args=[name])
+    except NoReverseMatch:
+        # No mail can have such a domain; a page must not break for a row that is there all the same.
+        return open_for(name)
+
+
+def site_page(pk: int) -> str:
+    return reverse("site", args=[pk])

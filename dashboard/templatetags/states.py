@@ -22,6 +22,9 @@ _LOOKS = {
     "flowing": ("activity", "success", "flowing"),
     "backing_off": ("hourglass-split", "warning", "backing off"),
     "suspended": ("stop-circle", "danger", "suspended"),
+    "throttled": ("speedometer2", "warning", "throttled"),
+    "dead": ("x-circle", "danger", "dead"),
+    "idle": ("dash-circle", "plain", "idle"),
     "waiting": ("clock", "info", "waiting"),
     "running": ("check-circle", "success", "running"),
     "restarting": ("arrow-clockwise", "danger", "restarting"),
@@ -53,3 +56,8 @@ def icon_of(state: str) -> str:
 @register.filter
 def tone_of(state: str) -> str:
     return _LOOKS.get(state, _UNKNOWN)[1]
+
+
+@register.filter
+def word_of(state: str) -> str:
+    return _LOOKS.get(state, _UNKNOWN)[2] or state

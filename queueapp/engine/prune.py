@@ -2,8 +2,9 @@
 
 Promises: the domains' counters stay exact, for they change in the transaction that removes the
 rows; a delivery that became live again meanwhile stays; a message goes with its last delivery and
-never before. Each call is one short transaction: whoever has much to remove calls again. The
-totals of minutes that go are kept in one row at TOTALS_AT, so that counters never run backwards.
+never before. Each call is one short transaction: whoever has much to remove calls again. Minutes are
+kept until hours are made of them; the totals of those that go are kept in one row at TOTALS_AT, so that
+counters never run backwards.
 """
 
 from __future__ import annotations
@@ -21,23 +22,27 @@ from queueapp.models import (
     AuditCut,
     AuditEvent,
     Delivery,
+    Hour,
     IdempotencyKey,
     Message,
     Minute,
     MtaStsPolicy,
     Operation,
     OperationChunk,
+    OutcomeSlot,
     Runner,
     SourceDay,
     State,
 )
-from queueapp.stats import METRICS
+from queueapp.stats import METRICS, rollups
 
 # No mail is that old: the row that holds the totals of all minutes that are gone.
 TOTALS_AT = datetime(1970, 1, 1, tzinfo=UTC)
 
 KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
+KEEP_HOURS = timedelta(days=400)
+KEEP_SLOTS = timedelta(days=40)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
 # Nobody wrote to that domain for so long.
@@ -85,24 +90,30 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
-    """Remove at most `batch` rows each of old minutes, idempotency keys, runners, TLS policies, operations,
-    days of warm-ups, and of the audit."""
+    """Remove at most `batch` rows each of old minutes, hours, slots of outcomes, idempotency keys, runners,
+    TLS policies, operations, days of warm-ups, and of the audit."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
     days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
+    hours = Hour.objects.filter(at__lt=min(now - KEEP_HOURS, rollups.until(rollups.DAYS) or now))
+    slots = OutcomeSlot.objects.filter(at__lt=now - KEEP_SLOTS)
     return {
-        "minutes": _prune_minutes(now - KEEP_MINUTES, batch),
+        "minutes": _prune_minutes(min(now - KEEP_MINUTES, rollups.until(rollups.HOURS) or now), batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
+        "hours": _delete(hours.values_list("id", flat=True)[:batch], Hour),
+        "slots of outcomes": _delete(slots.values_list("id", flat=True)[:batch], OutcomeSlot),
         "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
         "audit rows": _prune_audit(now - conf.current().audit_retention, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
     }
 
 
-def _delete(ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay]) -> int:
+def _delete(
+    ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot]
+) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 
 

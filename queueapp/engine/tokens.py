@@ -214,13 +214,20 @@ def forget(runner_id: int) -> None:
 
 def in_use(site_ids: Sequence[int]) -> dict[int, int]:
     """Sessions of each site that live runners have, for whoever looks. Raises RedisError."""
+    if not site_ids:
+        return {}
     client = events.redis()
-    found: dict[int, int] = {}
+    asking = client.pipeline(transaction=False)
     for site_id in site_ids:
-        rows = cast("dict[bytes, bytes]", client.hgetall(f"{PREFIX}site:{site_id}"))
-        alive = [who for who in rows if client.exists(f"{PREFIX}alive:{who.decode()}")]
-        found[site_id] = sum(int(rows[who].split(b":")[0]) for who in alive)
-    return found
+        asking.hgetall(f"{PREFIX}site:{site_id}")
+    rows = dict(zip(site_ids, cast("list[dict[bytes, bytes]]", asking.execute()), strict=True))
+    runners = sorted({who for held in rows.values() for who in held})
+    for who in runners:
+        asking.exists(f"{PREFIX}alive:{who.decode()}")
+    alive = {who for who, is_alive in zip(runners, asking.execute(), strict=True) if is_alive}
+    return {
+        pk: sum(int(held[who].split(b":")[0]) for who in held if who in alive) for pk, held in rows.items()
+    }
 
 
 def _told(holds: Holds) -> list[Any]:

@@ -5,9 +5,10 @@ from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
+from queueapp.models.figures import LAST, LETTERS, DomainFigures, SiteFigures
 from queueapp.models.hold import HoldRule
 from queueapp.models.message import Body, Message, TlsDemand
-from queueapp.models.minute import EVERY_DOMAIN, Minute
+from queueapp.models.minute import EVERY_DOMAIN, Bookmark, Day, Hour, Minute, OutcomeSlot, of_site
 from queueapp.models.mta_sts_policy import MtaStsPolicy
 from queueapp.models.operation import Operation, OperationChunk, OperationSite, OperationState
 from queueapp.models.revision import Revision
@@ -21,7 +22,9 @@ from queueapp.models.transcript import AttemptTranscript
 __all__ = [
     "EVERY_DOMAIN",
     "FINAL",
+    "LAST",
     "LEASE",
+    "LETTERS",
     "OPEN",
     "SCOPES",
     "WAITING",
@@ -31,18 +34,23 @@ __all__ = [
     "AuditCut",
     "AuditEvent",
     "Body",
+    "Bookmark",
+    "Day",
     "Delivery",
     "DkimAlgorithm",
     "DkimKey",
+    "DomainFigures",
     "EgressPool",
     "EgressRule",
     "EgressSource",
     "HoldRule",
+    "Hour",
     "IdempotencyKey",
     "KeyState",
     "Message",
     "Minute",
     "MtaStsPolicy",
+    "OutcomeSlot",
     "Operation",
     "OperationChunk",
     "OperationSite",
@@ -54,6 +62,7 @@ __all__ = [
     "Runner",
     "SavedView",
     "Site",
+    "SiteFigures",
     "SmtpLogin",
     "SourceDay",
     "State",
@@ -61,4 +70,5 @@ __all__ = [
     "Suspension",
     "TlsDemand",
     "host_of",
+    "of_site",
 ]

@@ -1,6 +1,6 @@
 // Keeps the overview in step with the snapshots of the socket.
 
-import { Hour } from "./hour.js";
+import { Charts } from "./chart.js";
 import { Rows, fill } from "./rows.js";
 import { duration, grouped } from "./times.js";
 
@@ -13,12 +13,17 @@ function setText(node, text) {
 
 function drawHeadline(line) {
   const box = byId("headline");
-  if (box.contains(document.activeElement) && box.querySelector("a").getAttribute("href") !== line.url) return;
+  const act = box.querySelector("a[data-act]");
+  const more = box.querySelector("a[data-more]");
+  // A button that somebody is about to press does not become another one.
+  const isOther = (link, url) => link === document.activeElement && link.getAttribute("href") !== url;
+  if (isOther(act, line.act_url) || isOther(more, line.url)) return;
   box.dataset.level = line.level;
   for (const each of box.querySelectorAll("[data-level-icon]")) each.hidden = each.dataset.levelIcon !== line.level;
   fill(box, line);
   box.querySelector("[data-part='since']").hidden = !line.since;
-  box.querySelector("a").hidden = !line.url;
+  act.hidden = !line.act_url;
+  more.hidden = !line.url;
 }
 
 function drawNumbers(snapshot) {
@@ -33,16 +38,43 @@ function drawParts(snapshot) {
   document.querySelector("[data-when='empty']").hidden = !isEmpty;
   document.querySelector("[data-when='filled']").hidden = isEmpty;
   document.querySelector("[data-part='parts']").hidden = snapshot.parts.length === 0;
+  setText(document.querySelector("[data-count='alerts']"), snapshot.alerts.length ? `${snapshot.alerts.length} open` : "none open");
+  const open = snapshot.depth.queued + snapshot.depth.sending + snapshot.depth.deferred + snapshot.depth.held;
+  setText(document.querySelector("[data-count='open']"), grouped(open));
 }
 
-const hour = new Hour(byId("hour-chart"), byId("hour-table"));
-hour.draw(JSON.parse(byId("hour-data").textContent));
+function drawDrain(drain) {
+  const box = byId("drain");
+  box.dataset.trend = drain.trend;
+  fill(box, drain);
+}
+
+// The hour comes with each snapshot; longer spans are asked for, and once a minute anew.
+const STALE = 60000;
+const charts = new Charts(byId("hour"));
+let loadedAt = 0;
+
+function drawHour(hour) {
+  if (charts.span === "hour") charts.draw({ ...hour, step: 60, sums: sumsOf(hour) });
+  else if (Date.now() - loadedAt > STALE) {
+    loadedAt = Date.now();
+    charts.load();
+  }
+}
+
+function sumsOf(hour) {
+  const lists = Object.entries(hour).filter(([, values]) => Array.isArray(values));
+  return Object.fromEntries(lists.map(([metric, values]) => [metric, values.reduce((sum, n) => sum + n, 0)]));
+}
+
+drawHour(JSON.parse(byId("hour-data").textContent));
 const lists = Object.entries(LISTS).map(([id, key]) => [id, new Rows(byId(id), key)]);
 
 document.addEventListener("mailweir:snapshot", ({ detail: snapshot }) => {
   drawHeadline(snapshot.headline);
+  drawDrain(snapshot.drain);
   drawNumbers(snapshot);
   drawParts(snapshot);
   for (const [id, rows] of lists) rows.update(snapshot[id]);
-  hour.draw(snapshot.hour);
+  drawHour(snapshot.hour);
 });

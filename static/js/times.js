@@ -21,6 +21,12 @@ export function duration(seconds) {
   return "–";
 }
 
+// How long something took: below ten seconds with its tenths.
+export function took(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  return seconds < 10 ? `${Math.round(seconds * 10) / 10} s` : duration(seconds);
+}
+
 export function grouped(n) {
   if (!Number.isInteger(n) && n < 10) return n.toFixed(1);
   return numbers.format(Math.round(n));

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.snapshot.headline import headline
+from queueapp.models.board import STUCK
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 STATES = ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired", "deleted")
@@ -12,12 +13,14 @@ STATES = ("queued", "sending", "deferred", "held", "delivered", "bounced", "expi
 def told(
     *, late: float | None = None, runners: int = 1, parts: Any = (), domains: Any = (), **depth: int
 ) -> dict[str, Any]:
+    stuck = [row for row in domains if row["state"] in STUCK]
     found = {
         "depth": {state: depth.get(state, 0) for state in STATES},
         "oldest_due_s": late,
         "runners": [{}] * runners,
         "parts": list(parts),
         "domains": list(domains),
+        "stuck": {"worst": stuck[:1], "n": len(stuck)},
     }
     return headline(found, NOW)
 
@@ -29,6 +32,9 @@ def a_row(name: str = "a.test", state: str = "waiting", n: int = 5, n_deferred: 
         "n_open": n,
         "n_deferred": n_deferred,
         "cause": "Because.",
+        "reply": "421 no",
+        "page_url": "/domains/a.test",
+        "act_url": "/domains/a.test/resume" if state == "suspended" else "/sites/1/lift",
         "since": NOW,
         "url": "/x",
     }
@@ -64,7 +70,19 @@ def test_it_says_that_mail_is_late() -> None:
 def test_it_says_which_domain_is_stuck_and_since_when() -> None:
     line = told(domains=[a_row("a.test", "backing_off", 1331), a_row("b.test", "suspended"), a_row("c.test")])
     assert line["title"] == "a.test makes us back off: 1,331 deliveries wait. 1 more domain is stuck too."
-    assert (line["detail"], line["since"], line["url"]) == ("Because.", NOW, "/x")
+    assert (line["detail"], line["since"]) == ("Because. 421 no", NOW)
+    assert (line["url"], line["act_url"], line["act"]) == (
+        "/board?state=stuck",
+        "/sites/1/lift",
+        "Lift\u2026",
+    )
+
+
+def test_it_leads_to_the_one_that_is_stuck_and_to_what_helps() -> None:
+    line = told(domains=[a_row("a.test", "suspended")])
+    assert (line["url"], line["link"]) == ("/domains/a.test", "See why")
+    assert (line["act_url"], line["act"]) == ("/domains/a.test/resume", "Resume\u2026")
+    assert "no session for an hour" in told(domains=[a_row(state="dead")])["title"]
 
 
 def test_it_tells_what_waits_for_its_next_attempt() -> None:

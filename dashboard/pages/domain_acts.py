@@ -1,0 +1,132 @@
+"""Retry, suspend, resume and limit a recipient domain (operations/actions.py, access/limits.py act)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.utils import timezone
+
+from dashboard.pages.acts import SPANS, Act, Field, act_view, number, until
+from dashboard.snapshot.links import domain_page, quoted
+from queueapp import conf
+from queueapp.access import limits
+from queueapp.access.change import Actor, Wrong
+from queueapp.grammar import GrammarError
+from queueapp.models import RecipientDomain
+from queueapp.operations import actions as operations
+from queueapp.operations.forecast import forecast
+
+_TIMES = {"retry_first": "First retry after", "retry_cap": "Longest wait", "max_age": "Give up after"}
+
+
+def _retry(name: str) -> tuple[Act, str]:
+    row, now = limits.domain_named(name), timezone.now()
+    n = row.n_deferred
+    q = f"domain:{quoted(row.name)} state:deferred"
+
+    def do(actor: Actor, typed: dict[str, str]) -> str:
+        expect = number("expect", typed["expect"])
+        try:
+            made = operations.create(
+                actor, "retry", q=q, expect=expect, reason=typed["reason"], seen=typed["seen"]
+            )
+        except GrammarError as error:
+            raise Wrong("q", str(error)) from None
+        return f"Operation {made.pk} retries {_counted(made.n_matched)} to {row.name}."
+
+    told = forecast(Counter({row.pk: n})).lines if n else []
+    text = (
+        f"{_counted(n)} waiting for the next attempt become due, spread under the limits of the site."
+        f"{' ' + str(told[0]) + '.' if told else ''}"
+    )
+    fields = (
+        Field("reason", "Reason", hint="Kept in the audit; may stay empty."),
+        Field("expect", "", str(n), type="hidden"),
+        Field("seen", "", operations.seen_now(now), type="hidden"),
+    )
+    return Act(f"Retry {_counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
+
+
+def _suspend(name: str) -> tuple[Act, str]:
+    row = limits.domain_named(name)
+
+    def do(actor: Actor, typed: dict[str, str]) -> str:
+        if not typed["reason"]:
+            raise Wrong("reason", "Say why: the board shows it to whoever wonders.")
+        done = limits.suspend_domain(actor, row.name, typed["reason"], until(typed["until"]))
+        return f"{done.name} is suspended."
+
+    act = Act(
+        title=f"Suspend {row.name}?",
+        text=f"{_waits(row)} stays in the queue, safe, and nothing is sent until it is resumed. "
+        "New mail is accepted and waits, too.",
+        button="Suspend",
+        do=do,
+        fields=(
+            Field("reason", "Reason", hint="Shown on the board and in the audit.", is_needed=True),
+            Field("until", "How long", choices=SPANS),
+        ),
+    )
+    return act, domain_page(row.name)
+
+
+def _resume(name: str) -> tuple[Act, str]:
+    row = limits.domain_named(name)
+
+    def do(actor: Actor, typed: dict[str, str]) -> str:
+        return f"{limits.resume_domain(actor, row.name).name} is resumed."
+
+    text = f"{_waits(row)} goes again when it is due, at the pace that its site takes."
+    why = f" It was suspended: {row.suspended_reason}" if row.suspended_reason else ""
+    return Act(f"Resume {row.name}?", text + why, "Resume", do), domain_page(row.name)
+
+
+def _limits(name: str) -> tuple[Act, str]:
+    row, current = limits.domain_named(name), conf.current()
+
+    def do(actor: Actor, typed: dict[str, str]) -> str:
+        changes: dict[str, Any] = {"rate": typed["rate"] or None}
+        for field in _TIMES:
+            changes[field] = _seconds(field, typed[field])
+        return f"The limits of {limits.set_domain_limits(actor, row.name, changes).name} are set."
+
+    rate = f"Such as 600/m or 10/s; none: no limit. Empty: {current.domain_rate or 'none'}, as set."
+    fields = [Field("rate", "Rate", row.rate, rate)]
+    for field, label in _TIMES.items():
+        hint = f"Such as 90s, 5m, 4h, 2d. Empty: {_written(getattr(current, field))}, as set."
+        fields.append(Field(field, label, _written(getattr(row, field)), hint))
+    text = "They hold for all runners together, which follow within 5 seconds."
+    return Act(f"Limits of {row.name}", text, "Set limits", do, tuple(fields)), domain_page(row.name)
+
+
+def _counted(n: int) -> str:
+    return f"{n:,} {'delivery' if n == 1 else 'deliveries'}"
+
+
+def _waits(row: RecipientDomain) -> str:
+    n = row.n_queued + row.n_deferred
+    return f"Its mail ({n:,} {'delivery waits' if n == 1 else 'deliveries wait'})"
+
+
+def _seconds(field: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return conf.duration(text).total_seconds()
+    except ValueError as error:
+        raise Wrong(field, f"{field} {text[:40]!r} is not {error}") from None
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    seconds = int(value.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+retry, suspend = act_view(_retry), act_view(_suspend)
+resume, set_limits = act_view(_resume), act_view(_limits)
