@@ -6,7 +6,7 @@ PREPARE = @command -v $(PYTHON) >/dev/null 2>&1 || { \
 	$(PYTHON) .ci/prepare.py
 RUN = @exec .venv/bin/python
 
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench lock words clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    format, rules, types, import directions, templates, migrations"
 	@echo "make bench   the benchmarks"
 	@echo "make lock    renew the lock files from pyproject.toml and package.json (needs uv and npm)"
+	@echo "make words   renew the catalogues of sentences in locale/ (needs GNU gettext)"
 	@echo "make clean   remove what set-up and tools made; var/ (your data) stays"
 
 run:
@@ -35,6 +36,10 @@ bench:
 
 lock:
 	@exec .ci/lock
+
+words:
+	$(PREPARE) lint
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .ci/words
 
 clean:
 	rm -rf .venv node_modules static/vendor staticfiles build *.egg-info test-artefacts

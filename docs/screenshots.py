@@ -20,6 +20,19 @@ from pathlib import Path
 PASSWORD = "a-long-enough-one"  # noqa: S105  of a database that lives for a minute
 WIDE, NARROW = {"width": 1360, "height": 1000}, {"width": 390, "height": 844}
 
+# Name, path, and what is clicked before the picture is taken. A new page is a line here.
+PAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("overview", "/", ()),
+    ("deliveries", "/deliveries", ()),
+    ("selected", "/deliveries?q=state%3Adeferred", (".tick-all",)),
+    ("dialog", "/deliveries?q=state%3Adeferred", (".tick-all", "#bar [data-action=delete]")),
+    ("message", "/messages/{message}", ()),
+    ("operations", "/operations", ()),
+    ("operation", "/operations/{operation}", ()),
+    ("sandbox", "/sandbox", ()),
+)
+LOOKS = (("light", WIDE), ("dark", WIDE), ("light", NARROW))
+
 _PARTS = (
     ("web", "127.0.0.1:8000", 0), ("smtpd", "127.0.0.1:2525", 0), ("sandbox", "127.0.0.1:1025", 0),
     ("worker-1", "", 0), ("worker-2", "", 1), ("operator", "", 0), ("scheduler", "", 0),
@@ -92,20 +105,37 @@ def _look(address: str, folder: Path) -> None:
         page.click("main button[type=submit]")
         page.wait_for_selector("[data-live-state=live]")
         page.screenshot(path=folder / "first-mail.png")
-        message = fill()
-        for name, path, theme, size in (
-            ("overview-light", "/", "light", WIDE),
-            ("overview-dark", "/", "dark", WIDE),
-            ("overview-narrow", "/", "light", NARROW),
-            ("deliveries", "/deliveries", "light", WIDE),
-            ("message", f"/messages/{message}", "light", WIDE),
-        ):
-            page.set_viewport_size(size)
-            page.evaluate("theme => localStorage.setItem('mailweir-theme', theme)", theme)
-            page.goto(address + path)
-            page.wait_for_selector("[data-live-state=live]")
-            page.screenshot(path=folder / f"{name}.png")
+        shown = {"message": fill(), "operation": _operations()}
+        for name, path, steps in PAGES:
+            for theme, size in LOOKS:
+                page.set_viewport_size(size)
+                page.evaluate("theme => localStorage.setItem('mailweir-theme', theme)", theme)
+                page.goto(address + path.format(**shown))
+                page.wait_for_selector("[data-live-state=live]")
+                for step in steps:
+                    page.click(step)
+                if steps:
+                    page.wait_for_timeout(500)
+                look = "narrow" if size is NARROW else theme
+                page.screenshot(path=folder / f"{name}-{look}.png")
         chromium.close()
+
+
+def _operations() -> int:
+    """Some history; gives the id of an operation worth a picture."""
+    from queueapp.access.change import Actor
+    from queueapp.operations import actions, run
+
+    def by(name: str) -> Actor:
+        return Actor(f"user:{name}", frozenset({"read", "operate"}), "192.0.2.7")
+
+    busy = actions.create(by("grace"), "hold", q="domain:gmail.com", reason="Their support asks for a pause")
+    shown = actions.create(by("ada"), "delete", q="domain:orange.fr", reason="Sent to the wrong list")
+    run.work(20)
+    actions.undo(by("ada"), busy.pk)
+    run.work(20)
+    actions.create(by("grace"), "retry", q="class:greylisted", reason="")
+    return shown.pk
 
 
 if __name__ == "__main__":

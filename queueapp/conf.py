@@ -174,6 +174,12 @@ def _home(value: str) -> Path:
     return Path(value).expanduser().resolve()
 
 
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})?", value):
+        raise ValueError("the code of a language, such as en, de or pt-br")
+    return value
+
+
 _ROUTE_HINT = "sandbox, mx or smtp://USER:PASS@HOST:PORT?tls=none|starttls|tls"
 
 
@@ -437,6 +443,13 @@ class Conf:
         "",
         "IP,…",
         "Proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's.",
+    )
+    language: str = _setting(
+        "MAILWEIR_LANGUAGE",
+        _language,
+        "en",
+        "language",
+        "The language of the pages: a folder in locale/; what it lacks is said in English.",
     )
     log: str = _setting(
         "MAILWEIR_LOG", _one_of("text", "json"), "text", "text|json", "The form of log lines."

@@ -86,6 +86,7 @@ WRONG = {
     "MAILWEIR_HTTPS": "true",
     "MAILWEIR_PROXIES": "localhost",
     "MAILWEIR_LOG": "xml",
+    "MAILWEIR_LANGUAGE": "German",
 }
 
 

@@ -8,6 +8,7 @@ from django.urls.converters import IntConverter
 from dashboard.pages import (
     audit,
     board,
+    bulk,
     complete,
     deliveries,
     delivery_rows,
@@ -17,6 +18,8 @@ from dashboard.pages import (
     icon,
     keys,
     message,
+    news,
+    operations,
     overview,
     people,
     sandbox,
@@ -24,6 +27,7 @@ from dashboard.pages import (
     search_form,
     site,
     site_acts,
+    words,
 )
 
 
@@ -38,6 +42,7 @@ register_converter(Id, "id")
 urlpatterns = [
     path("", overview.page, name="overview"),
     path("deliveries", deliveries.page, name="deliveries"),
+    path("deliveries/new", news.count, name="deliveries-new"),
     path("deliveries/filter", search_form.apply, name="deliveries-filter"),
     path("deliveries/complete", complete.complete, name="deliveries-complete"),
     path("deliveries/views", saved_views.save, name="view-save"),
@@ -48,6 +53,12 @@ urlpatterns = [
     path("messages/<id:pk>/html", message.html, name="message-html"),
     path("messages/<id:pk>/source", message.source, name="message-source"),
     path("messages/<id:pk>/eml", message.eml, name="message-eml"),
+    path("bulk/ask", bulk.ask, name="bulk-ask"),
+    path("bulk/start", bulk.start, name="bulk-start"),
+    path("operations", operations.page, name="operations"),
+    path("operations/<id:pk>", operations.one, name="operation"),
+    path("operations/<id:pk>/undo", operations.undo, name="operation-undo"),
+    path("operations/<id:pk>/cancel", operations.cancel, name="operation-cancel"),
     path("sandbox", sandbox.page, name="sandbox"),
     path("sandbox/<id:pk>", sandbox.mail, name="sandbox-mail"),
     path("sandbox/<id:pk>/html", sandbox.html, name="sandbox-html"),
@@ -73,5 +84,6 @@ urlpatterns = [
     path("sites/<id:pk>/limits", site_acts.set_limits, name="site-limits"),
     path("history", history.data, name="history"),
     path("suspensions/<id:pk>/lift", site_acts.lift_suspension, name="suspension-lift"),
+    path("words.js", words.catalogue, name="words"),
     path("favicon.ico", icon.favicon, name="favicon"),
 ]

@@ -29,6 +29,10 @@ _LOOKS = {
     "running": ("check-circle", "success", "running"),
     "restarting": ("arrow-clockwise", "danger", "restarting"),
     "stopped": ("stop-circle", "danger", "stopped"),
+    "done": ("check-circle", "success", "done"),
+    "failed": ("x-circle", "danger", "failed"),
+    "cancelled": ("slash-circle", "warning", "cancelled"),
+    "undone": ("arrow-counterclockwise", "plain", "undone"),
 }
 _UNKNOWN = ("question-circle", "plain", "")
 

@@ -1,7 +1,21 @@
 // What every page needs.
 
+import * as ask from "./ask.js";
+import * as confirm from "./confirm.js";
+import * as dock from "./dock.js";
+import * as keys from "./keys.js";
 import * as live from "./live.js";
+import * as modal from "./modal.js";
+import * as operations from "./operations.js";
+import * as still from "./still.js";
 import * as times from "./times.js";
 
 times.start();
+modal.start();
+confirm.start();
+ask.start();
+dock.start();
+operations.start();
+keys.start();
+still.start();
 live.start();

@@ -27,6 +27,14 @@ export function took(seconds) {
   return seconds < 10 ? `${Math.round(seconds * 10) / 10} s` : duration(seconds);
 }
 
+// What runs out, to the minute: 23 h 59 min, 4 min, 12 s.
+export function countdown(seconds) {
+  const left = Math.max(0, Math.floor(seconds));
+  if (left < 60) return `${left} s`;
+  const minutes = Math.floor(left / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 export function grouped(n) {
   if (!Number.isInteger(n) && n < 10) return n.toFixed(1);
   return numbers.format(Math.round(n));
@@ -43,6 +51,7 @@ function isToday(date) {
 function said(date, form) {
   const away = (date.getTime() - Date.now()) / 1000;
   if (form === "until") return away > 0 ? `in ${duration(away)}` : "now";
+  if (form === "left") return `${countdown(away)} left`;
   if (form === "ago") return away < -1 ? `${duration(-away)} ago` : "now";
   return isToday(date) ? clock.format(date) : day.format(date);
 }

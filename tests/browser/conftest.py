@@ -80,3 +80,12 @@ def screen(stranger: Screen) -> Screen:
     name, _, value = cookie.partition("=")
     stranger.page.context.add_cookies([{"name": name, "value": value, "url": f"http://{stranger.address}"}])
     return stranger
+
+
+@pytest.fixture
+def operator(screen: Screen) -> Screen:
+    """The screen of somebody who may do all there is to do."""
+    from django.contrib.auth.models import User
+
+    User.objects.update(is_staff=True, is_superuser=True)
+    return screen

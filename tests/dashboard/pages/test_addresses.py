@@ -36,8 +36,12 @@ READERS = [
 
 
 @pytest.mark.parametrize("pattern", READERS, ids=lambda pattern: str(pattern.name))
-def test_it_changes_nothing_by_get_and_takes_nothing_else(admin_client: Client, pattern: URLPattern) -> None:
-    assert admin_client.post(address(pattern)).status_code == 405
+def test_what_is_read_changes_nothing_and_what_changes_is_no_link(
+    admin_client: Client, pattern: URLPattern
+) -> None:
+    asked = {"get": admin_client.get, "post": admin_client.post}
+    refused = [name for name, ask in asked.items() if ask(address(pattern)).status_code == 405]
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/deliveries", "/sandbox", "/login", "/nothing-here"])

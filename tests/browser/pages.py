@@ -1,0 +1,69 @@
+"""Every page there is, for tests that look at all of them: found from the routes, so none is forgotten.
+
+A route without arguments is visited as it is; one with arguments needs its line in `addresses`. What
+answers with no whole page (a fragment, a download) is left out by itself.
+"""
+
+from __future__ import annotations
+
+from django.test import Client
+from django.urls import reverse
+from django.urls.resolvers import URLPattern
+
+from queueapp.access.change import COMMAND
+from queueapp.operations import actions, run
+from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, an_attempt
+
+HTML = (
+    b"Subject: Hello\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    b"<p>Hello</p><script>parent.document.title = 'taken over'</script><img src=http://127.0.0.1:9/track.png>\r\n"
+)
+
+
+def rows() -> int:
+    """Something of everything; gives the id of a message."""
+    a_runner()
+    for state in ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired"):
+        delivery = a_delivery(
+            a_message(HTML), f"{state}.example", state=state, last_class="busy", last_text="Too many"
+        )
+        an_attempt(delivery)
+    a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    return delivery.message_id
+
+
+def operations() -> list[int]:
+    """One that was done and can be undone, with rows that were left alone, and one that waits."""
+    done = actions.create(COMMAND, "hold", q="-state:sending", expect=6, reason="To look at")
+    run.work(10)
+    waiting = actions.create(COMMAND, "delete", q="state:held", expect=3, reason="Old")
+    return [done.pk, waiting.pk]
+
+
+def addresses() -> list[str]:
+    """The path of every page, with rows of `rows` and `operations` on them."""
+    from dashboard.pages.urls import urlpatterns
+
+    message, operation = rows(), operations()
+    known = {"message": [message], "operation": operation}
+    found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
+    client = _reader()
+    for pattern in urlpatterns:
+        assert isinstance(pattern, URLPattern)
+        assert pattern.name
+        names = list(pattern.pattern.converters)
+        values = known.get(pattern.name.partition("-")[0], []) if names else [None]
+        for value in values:
+            path = reverse(pattern.name, kwargs=dict.fromkeys(names, value))
+            answer = client.get(path)
+            if answer.status_code == 200 and b"<!doctype html>" in answer.content[:200].lower():
+                found.append(path)
+    return found
+
+
+def _reader() -> Client:
+    from django.contrib.auth.models import User
+
+    client = Client()
+    client.force_login(User.objects.get(), "django.contrib.auth.backends.ModelBackend")
+    return client
