@@ -86,8 +86,8 @@ def duration(value: str) -> timedelta:
 
 def _no_less_than(least: str) -> Callable[[str], timedelta]:
     def parse(value: str) -> timedelta:
-        found = _duration(value)
-        if found < _duration(least):
+        found = duration(value)
+        if found < duration(least):
             raise ValueError(f"a time of {least} or more")
         return found
 

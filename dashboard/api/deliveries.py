@@ -12,10 +12,11 @@ from pydantic import Field
 from dashboard import filters
 from dashboard.api.errors import ApiError, Error, not_found
 from dashboard.api.keys import Needs
-from queueapp.models import Attempt, Delivery
+from queueapp.models import Attempt, AttemptTranscript, Delivery
 
 router = Router(tags=["queue"])
 _MOST_ATTEMPTS = 500
+_MOST_TRANSCRIPTS = 50
 _LARGEST_ID = 2**63 - 1
 
 
@@ -69,6 +70,7 @@ class AttemptOut(Schema):
     tls: str
     took_ms: int | None
     is_ambiguous: bool
+    transcript: str | None
 
 
 class DeliveryWithAttempts(DeliveryOut):
@@ -114,13 +116,15 @@ def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
     by_alias=True,
 )
 def delivery(request: HttpRequest, delivery_id: int) -> dict[str, Any]:
-    """One delivery with its attempts, oldest first."""
+    """One delivery with its attempts, oldest first; the last 50 with what was said, where that is kept."""
     rows = Delivery.objects.select_related("message", "domain")
     row = rows.filter(pk=delivery_id).first() if 0 < delivery_id <= _LARGEST_ID else None
     if row is None:
         raise not_found("delivery", delivery_id)
-    attempts = Attempt.objects.filter(delivery_id=row.pk).order_by("-id")[:_MOST_ATTEMPTS]
-    return {**shown(row), "attempts": [_attempt(each) for each in reversed(attempts)]}
+    attempts = list(Attempt.objects.filter(delivery_id=row.pk).order_by("-id")[:_MOST_ATTEMPTS])
+    latest = AttemptTranscript.objects.filter(pk__in=[each.pk for each in attempts[:_MOST_TRANSCRIPTS]])
+    said = dict(latest.values_list("pk", "text"))
+    return {**shown(row), "attempts": [_attempt(each, said) for each in reversed(attempts)]}
 
 
 def from_mistake(mistake: filters.Mistake) -> ApiError:
@@ -158,9 +162,10 @@ def shown(row: Delivery) -> dict[str, Any]:
     }
 
 
-def _attempt(row: Attempt) -> dict[str, Any]:
+def _attempt(row: Attempt, said: dict[int, str]) -> dict[str, Any]:
     names = (
         "at", "result", "code", "enhanced", "text", "rule", "stage", "host", "address", "source", "tls",
         "took_ms", "is_ambiguous",
     )  # fmt: skip
-    return {"id": row.pk, "class": row.reply_class, **{name: getattr(row, name) for name in names}}
+    facts = {name: getattr(row, name) for name in names}
+    return {"id": row.pk, "class": row.reply_class, **facts, "transcript": said.get(row.pk)}

@@ -11,8 +11,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.gate import needs
-from dashboard.pages.content import as_download, as_html, as_source
+from dashboard.pages.content import SHOWN, as_download, as_file, as_html, as_source
 from queueapp import conf
+from queueapp.mail.mime import attachment as part_of
 from queueapp.mail.mime import view
 from queueapp.sandbox.archive import Archive, Mail
 
@@ -44,13 +45,15 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mail(request: HttpRequest, pk: int) -> HttpResponse:
     found = _get(pk)
-    return render(request, "sandbox/mail.html", {"row": _row(found), "mail": view(found.content)})
+    return render(
+        request, "sandbox/mail.html", {"row": _row(found), "mail": view(found.content, limit=SHOWN)}
+    )
 
 
 @needs("bodies")
 @require_safe
 def html(request: HttpRequest, pk: int) -> HttpResponse:
-    found = view(_get(pk).content).html
+    found = view(_get(pk).content, limit=SHOWN).html
     if not found:
         raise Http404("this mail has no HTML part")
     return as_html(found)
@@ -66,6 +69,15 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def eml(request: HttpRequest, pk: int) -> HttpResponse:
     return as_download(_get(pk).content, f"sandbox-{pk}")
+
+
+@needs("bodies")
+@require_safe
+def attachment(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    found = part_of(_get(pk).content, number)
+    if found is None:
+        raise Http404("this mail has no such attachment")
+    return as_file(*found, f"sandbox-{pk}-part-{number}")
 
 
 def _archive() -> Archive:

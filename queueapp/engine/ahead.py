@@ -1,8 +1,8 @@
 """What a session begins behind the dot of the mail that it sends now (RFC 2920 section 3.1).
 
 Promises: only mail that needs nothing looked at first: its source is here, it asks the same of the
-session, neither a rate nor a warm-up counts it, and the session may take one more. What was begun is sent next
-by the same session, or goes back to the head of its site's line untouched: it was asked for and not
+session, neither a rate nor a warm-up counts it, and the session may take one more. What was begun is
+sent next by the same session, or goes back to the head of its site's line untouched: it was asked for and not
 sent, so it can't have arrived.
 """
 

@@ -124,6 +124,11 @@ _TABLE = (
         "Nothing to do: a person decided so. The operation that did it says why.",
     ),
     ClassInfo(
+        "readdressed", True, "us", False, "none",
+        "Closed by a person, who corrected the address. The mail goes to the new one.",
+        "Look at the other deliveries of this message.",
+    ),
+    ClassInfo(
         "other", None, "receiver", False, "none",
         "The receiver gave a reason that fits none of the known classes.",
         "Read the reply itself.",

@@ -22,7 +22,8 @@ REPLIES = [
 ]
 DESIGN_CLASSES = """
     delivered greylisted rate_limited busy connection dns tls mailbox_full no_such_user no_such_domain
-    blocklisted authentication content policy too_large protocol suppressed expired cancelled other
+    blocklisted authentication content policy too_large protocol suppressed expired cancelled readdressed
+    other
 """.split()  # noqa: SIM905
 
 

@@ -118,8 +118,8 @@ NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i
         (NESTED, True),
         (MIXED + b"--b\nContent-Type: text/plain\n\nx\n" * 50_000, True),
         (MIXED + (b"--b\n" + MIXED) * 50_000, True),
-        (b"Content-Type: text/plain" + b'; x="' * 50_000 + b"\n\nhi", False),
-        (b"Content-Type: application/pdf" + b"; name*0*=a" * 50_000 + b"\n\nhi", False),
+        (b"Content-Type: text/plain" + b'; x="' * 50_000 + b"\n\nhi", True),
+        (b"Content-Type: application/pdf" + b"; name*0*=a" * 50_000 + b"\n\nhi", True),
         (b"Content-Transfer-Encoding: base64\n\n" + b"=" * 1_000_000, False),
     ],
 )  # fmt: skip

@@ -96,9 +96,9 @@ class Session:
         return Transaction(self._link, envelope, self._timeouts) if envelope is not None else None
 
     def _with_transcripts(self, transaction: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
-        is_wanted = [self._transcripts == "all" or each.result != "delivered" for each in outcomes]
-        if True not in is_wanted:
+        if self._transcripts == "off":
             return outcomes
+        is_wanted = [self._transcripts == "all" or each.result != "delivered" for each in outcomes]
         names = [transaction.rcpt(index) for index, wanted in enumerate(is_wanted) if wanted]
         texts = iter(transcript.written(self._link.said, transaction.exchange, self.n_sent, names))
         pairs = zip(outcomes, is_wanted, strict=True)

@@ -240,7 +240,7 @@ class Transaction:
     async def _reply(self, command: bytes, seconds: float, name: str) -> RawReply:
         if command and not self.features.has_pipelining:
             self.wire.write(command, n_replies=1)
-            self.exchange.sent.append(command)
+            self.exchange.sent = [*self.exchange.sent, command]
         reply = await self.wire.reply(seconds, name)
         self.exchange.said.append((command, reply, monotonic()))
         if reply.code == CLOSING:

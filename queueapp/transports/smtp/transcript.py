@@ -11,7 +11,7 @@ Seconds count from the beginning of the session, and anew from the beginning of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -68,16 +68,15 @@ class Exchange:
     and None for a reply that nothing asked for. `sent`: all commands that went out.
     """
 
-    __slots__ = ("began", "is_pipelined", "n_octets", "n_passed", "said", "sent", "trouble")
+    sent: Sequence[bytes] = ()
+    is_pipelined = False
+    n_octets = -1  # of the content, and how many of them were handed to the socket
+    n_passed = 0
+    trouble = ""
 
     def __init__(self) -> None:
         self.began = monotonic()
         self.said: list[tuple[bytes | None, RawReply, float]] = []
-        self.sent: list[bytes] = []
-        self.is_pipelined = False
-        self.n_octets = -1  # of the content, and how many of them were handed to the socket
-        self.n_passed = 0
-        self.trouble = ""
 
 
 def written(opening: Opening, exchange: Exchange, n_before: int, recipients: list[bytes]) -> list[str]:

@@ -13,12 +13,16 @@ pytestmark = pytest.mark.django_db
 OPEN = {"favicon"}
 # Forms of an action: shown by GET or nowhere, done by POST.
 FORMS = ("people", "keys", "person-", "-revoke")
-ACTS = ("-suspend", "-resume", "-limits", "-lift", "-retry", "view-save", "view-change", "view-remove")
+ACTS = (
+    "-suspend", "-resume", "-limits", "-lift", "-retry", "view-save", "view-change", "view-remove",
+    "copy-to-sandbox", "send-again", "readdress",
+)  # fmt: skip
 PAGES = [pattern for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name not in OPEN]
 
 
 def address(pattern: URLPattern) -> str:
-    return "/" + str(pattern.pattern).replace("<id:pk>", "1").replace("<path:name>", "example.com")
+    path = str(pattern.pattern).replace("<id:pk>", "1").replace("<id:number>", "1")
+    return "/" + path.replace("<path:name>", "example.com")
 
 
 @pytest.mark.parametrize("pattern", PAGES, ids=lambda pattern: str(pattern.name))

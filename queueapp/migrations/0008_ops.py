@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0005_message"),
         ("queueapp", "0007_list"),
     ]
 

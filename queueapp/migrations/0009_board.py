@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0007_ops"),
+        ("queueapp", "0008_ops"),
     ]
 
     operations = [
