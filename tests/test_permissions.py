@@ -45,7 +45,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 def filled(route: str) -> str:
     def part(found: re.Match[str]) -> str:
         name = found[1]
-        return _PARTS.get(name, "99" if name.endswith(("_id", ":pk")) else "example.com")
+        return _PARTS.get(name, "99" if name.endswith(("_id", ":pk", ":number")) else "example.com")
 
     return re.sub(r"[<{]([^>}]+)[>}]", part, route)
 

@@ -7,19 +7,19 @@ against it. Who may not is answered by the gate. Retry, hold and the like are bu
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dashboard.auth.actors import actor
+from dashboard.auth.gate import needs
 from queueapp.access.change import AccessError, NotAllowed
 from queueapp.models import Delivery, Message
 from queueapp.operations import again, copies
 
 
-@login_required
+@needs("operate")
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     try:
@@ -30,7 +30,7 @@ def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     return _back(made)
 
 
-@login_required
+@needs("operate")
 @require_POST
 def readdress(request: HttpRequest, pk: int) -> HttpResponse:
     try:
@@ -43,7 +43,7 @@ def readdress(request: HttpRequest, pk: int) -> HttpResponse:
     return _back(made)
 
 
-@login_required
+@needs("operate")
 @require_POST
 def copy(request: HttpRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(Message, pk=pk)

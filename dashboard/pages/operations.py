@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.auth.actors import actor
+from dashboard.auth.gate import needs
 from dashboard.pages.op_words import WORDS, title
 from dashboard.snapshot.links import deliveries
 from dashboard.snapshot.operations import shown
@@ -53,7 +54,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
-@login_required
+@needs("operate")
 @require_POST
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     try:
@@ -63,7 +64,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("operation", made.pk)
 
 
-@login_required
+@needs("operate")
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     try:

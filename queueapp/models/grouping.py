@@ -103,7 +103,7 @@ def _by_column(column: str) -> Callable[[Search], Counter[Key]]:
             return Counter()
         total = sum((F(f"n_{state}") for state in states[1:]), start=F(f"n_{states[0]}"))
         rows = domains_in(search.query).order_by().values_list(column).annotate(n=Sum(total))
-        return Counter({(name,): n for name, n in rows})
+        return Counter({(name or "",): n for name, n in rows})
 
     return found
 
@@ -121,11 +121,18 @@ def _term(key: str, value: str) -> str:
     return str(Term(key, "=", Text((value,))))
 
 
-def _one(field: str, key: str, none: str, none_terms: str | None) -> By:
+def _one(
+    field: str,
+    key: str,
+    none: str,
+    none_terms: str | None,
+    keys: Callable[[Key], Iterable[Key]] = lambda values: (values,),
+) -> By:
     return By(
         (_unordered(field),),
         lambda found: str(found[0] or none),
         lambda found: _term(key, str(found[0])) if found[0] else none_terms,
+        keys,
         of_messages=field.startswith("message"),
     )
 
@@ -172,7 +179,10 @@ def _campaigns(values: Key) -> Iterable[Key]:
 BY: dict[str, By] = {
     "domain": _one("domain__name", "domain", "", None),
     "site": _one("domain__site__name", "site", "not known yet", "-site:*"),
-    "sender": _one("message__sender", "from", "<> (null sender)", "from:<>"),
+    # In any case of its letters, as `from:` finds it.
+    "sender": _one(
+        "message__sender", "from", "<> (null sender)", "from:<>", lambda values: ((values[0].lower(),),)
+    ),
     "sender_domain": By(
         (_unordered("message__sender_domain"),),
         lambda found: found[0] or "none",

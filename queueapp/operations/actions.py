@@ -120,9 +120,10 @@ def check(
 
 def cancel(actor: Actor, pk: int) -> Operation:
     """End it between two chunks: what is done stays done, what was left is listed as cancelled."""
+    # Who may not is told so, and nothing of which operations there are.
+    _may(actor, "operation.cancel", f"operation {pk}", {"operation": known(pk)})
     row = named(pk)
     target = str(row)
-    _may(actor, "operation.cancel", target, {"operation": row.pk})
     now = timezone.now()
     with transaction.atomic():
         # A chunk that is at work now finds the operation ended, and takes its part back (run.py).
@@ -143,9 +144,10 @@ def cancel(actor: Actor, pk: int) -> Operation:
 
 def undo(actor: Actor, pk: int) -> Operation:
     """A new operation that reverses what the other did, where that is still as it left it; once."""
+    # Who may not is told so, and nothing of which operations there are.
+    _may(actor, "operation.undo", f"operation {pk}", {"operation": known(pk)})
     row = named(pk)
     target = str(row)
-    _may(actor, "operation.undo", target, {"operation": row.pk})
     now = timezone.now()
     why_not = _why_not_undone(row, now)
     if not why_not:

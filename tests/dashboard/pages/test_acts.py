@@ -170,4 +170,5 @@ def test_a_form_needs_its_token() -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("root"), "django.contrib.auth.backends.ModelBackend")
     assert client.post("/domains/a.test/suspend", {"reason": "x"}).status_code == 403
-    assert not AuditEvent.objects.exists()
+    assert RecipientDomain.objects.get().suspended_at is None
+    assert AuditEvent.objects.get().is_refused
