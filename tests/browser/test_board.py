@@ -32,7 +32,7 @@ def test_a_domain_is_suspended_in_a_dialog_and_the_row_says_so(operator: Screen)
     page = operator.open_live("/board")
     expect(page.locator("#board tr")).to_have_count(3)
     row = page.locator("#board tr", has_text="first.example")
-    assert row.locator(".strip rect").count() == 5
+    assert row.locator(".outcomes rect").count() == 5
     assert "3 delivered · 1 deferred · 1 bounced" in row.inner_text()
     row.locator("[data-bs-toggle]").click()
     row.locator("text=Suspend").click()
