@@ -1,9 +1,9 @@
 """All tests, on SQLite and then on PostgreSQL; ends non-zero if any of them failed.
 
-Each database gets two rounds: the quick tests on both cores, then those that start whole systems or a
-browser, one after another, since they measure times. PostgreSQL gets only the tests for which the
-database makes a difference (conftest marks the others `once`). Arguments go to every pytest run;
-with any, a round that has no matching test is fine.
+Each database gets three rounds: the quick tests on both cores; then those that start whole systems or a
+browser, two files side by side; then those of them that measure times, one after another. PostgreSQL gets
+only the tests for which the database makes a difference (conftest marks the others `once`). Arguments go to
+every pytest run; with any, a round that has no matching test is fine.
 """
 
 from __future__ import annotations
@@ -29,12 +29,20 @@ class Round:
     flags: tuple[str, ...]
 
 
-ROUNDS = (
-    Round("sqlite", "quick", ("-n", "2", "--dist", "worksteal", "-m", f"not {SLOW}")),
-    Round("sqlite", "whole systems", ("-p", "no:xdist", "-m", SLOW)),
-    Round("postgres", "quick", ("-n", "2", "--dist", "worksteal", "-m", f"not once and not {SLOW}")),
-    Round("postgres", "whole systems", ("-p", "no:xdist", "-m", f"not once and {SLOW}")),
-)
+_SPREAD = ("-n", "2", "--dist", "worksteal")
+_BY_FILE = ("-n", "2", "--dist", "loadfile")
+_ALONE = ("-p", "no:xdist")
+
+
+def rounds(database: str, chosen: str) -> tuple[Round, ...]:
+    return (
+        Round(database, "quick", (*_SPREAD, "-m", f"{chosen}not {SLOW}")),
+        Round(database, "side by side", (*_BY_FILE, "-m", f"{chosen}{SLOW} and untimed")),
+        Round(database, "one by one", (*_ALONE, "-m", f"{chosen}{SLOW} and not untimed")),
+    )
+
+
+ROUNDS = (*rounds("sqlite", ""), *rounds("postgres", "not once and "))
 
 
 @dataclass(frozen=True)

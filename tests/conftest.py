@@ -105,12 +105,18 @@ def _uses_database(item: pytest.Item) -> bool:
     )
 
 
+# They measure how soon a page shows what happened.
+_TIMED = ("test_overview", "test_still")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures:
             item.add_marker("browser")
+            if item.path.stem not in _TIMED:
+                item.add_marker("untimed")
         if _SYSTEM_FIXTURES & set(fixtures):
             item.add_marker("system")
         if item.get_closest_marker("browser") or not _uses_database(item):
