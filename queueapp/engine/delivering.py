@@ -63,12 +63,10 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
     """Runs as a task of the runner; ends when the site has no more work for it, or for this source."""
     n_groups = 0
     following: Group | None = group
-    begun: Envelope | None = None
     ahead: Ahead | None = None
     try:
         while following is not None:
             group, following = following, None
-            envelope, begun = begun, None
             ahead = Ahead(runner, site, door, group, n_groups + 1)
             try:
                 await _open(runner, site, door, group)
@@ -77,7 +75,7 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
                     following = await _another_slot(runner, site, door)
                     continue
                 async with runner.hands.body(group.message_id, group.rows[0].size) as content:
-                    await _hand_over(ahead, content, envelope)
+                    await _hand_over(ahead, content)
             except SessionFailed as error:
                 if not await was_distrust(runner, site, group, error.outcome):
                     runner.pool.cool(site.share)
@@ -98,9 +96,7 @@ async def deliver(runner: Staffing, site: SiteWork, door: Door, group: Group) ->
             if site.n_unanswered:
                 break
             n_groups += 1
-            following, begun = ahead.following(), ahead.envelope
-            if following is None:
-                following = runner.next_group(site, door, n_groups)
+            following = ahead.following() or runner.next_group(site, door, n_groups)
     finally:
         if ahead is not None and following is None:
             ahead.give_back()
@@ -159,15 +155,15 @@ async def _fit(runner: Staffing, site: SiteWork, door: Door, wanted: Plan) -> No
         await session.quit()
 
 
-async def _hand_over(ahead: Ahead, content: bytes | None, begun: Envelope | None) -> None:
-    """`begun`: the envelope, where it was asked for behind the dot of the mail before."""
+async def _hand_over(ahead: Ahead, content: bytes | None) -> None:
     runner, site, door, group = ahead.runner, ahead.site, ahead.door, ahead.now
     session = cast(Session, door.session)
     is_kept, began = session.n_sent > 0, time.monotonic()
     if content is None:
         _settle(runner, [(row, _without_body()) for row in group.rows], began)
         return
-    outcomes = await _send(ahead, session, begun or envelope_of(group, content))
+    # What was asked for behind the dot of the mail before is this group's.
+    outcomes = await _send(ahead, session, session.begun or envelope_of(group, content))
     if is_kept and _was_closed_meanwhile(outcomes) and group.n_restarts < MAX_RESTARTS:
         group.n_restarts += 1
         ahead.give_back()

@@ -52,7 +52,8 @@ class SessionPool:
     def put(self, key: Key, session: Session, share: Share) -> None:
         """Comes from a task of this share, which counts it no longer."""
         share.n_kept += 1
-        if not session.is_usable:
+        if not session.is_usable or session.begun is not None:
+            # In the middle of a mail it is of use to nobody else.
             self._cut(session, share)
         elif self._has_enough or share.is_over or session.n_sent >= share.max_mails:
             self._quit(session, share)

@@ -3,6 +3,7 @@ is taken for sent that was only asked for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,19 @@ import pytest
 from django.utils import timezone
 
 from queueapp import conf
+from queueapp.engine.limits import Share
+from queueapp.engine.session_pool import SessionPool
 from queueapp.models import Attempt, Delivery, Route, Site
-from queueapp.transports.base import Envelope
+from queueapp.transports.base import Envelope, Options
+from queueapp.transports.smtp.client import Session
 from queueapp.transports.smtp.server import Reply, ServerSession
 from queueapp.transports.smtp.server_lines import HANG_UP
 from tests.engine.queue import n_wrong_counters, put, run_once, states
+from tests.transports.scripted import OPENED, ScriptedServer, Step, hang
 from tests.transports.serving import Keeper, serving
 
+ASKED: list[Step] = [("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go")]
+TAKEN: list[Step] = [*ASKED, (".", "250 2.0.0 taken")]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "home")]
 
 
@@ -115,3 +122,28 @@ def test_a_dot_without_an_answer_is_one_ambiguous_mail_and_no_more() -> None:
     [ambiguous] = Attempt.objects.filter(is_ambiguous=True)
     assert ambiguous.delivery.recipient == receiver.recipients()[5]
     assert Site.objects.get().n_failures == 0
+
+
+def test_a_session_in_the_middle_of_a_mail_is_kept_for_nobody() -> None:
+    async def main() -> None:
+        script: list[Step] = [*OPENED, *TAKEN, *TAKEN, *ASKED, (None, hang)]
+        async with ScriptedServer(script) as server:
+            options = Options("client.test", tls="none")
+            session = await Session.open(server.endpoint, options)
+            one, two, three = (
+                Envelope("a@x.test", (f"{n}@b.test",), b"Subject: x\r\n\r\n") for n in range(3)
+            )
+            await session.send(one)
+            await session.send(two, None, lambda: three)
+            assert session.begun is three
+            share, ended = Share(1, 5, 100, granted=5), asyncio.Event()
+            pool, key = SessionPool(10, lambda _: ended.set()), ((server.endpoint,), options)
+            pool.put(key, session, share)
+            assert pool.take(key, share) is None
+            assert not session.is_usable
+            await asyncio.wait_for(ended.wait(), 10)
+            assert share.n_kept == 0
+            await asyncio.wait_for(server.finished(), 10)
+        assert server.contents == [one.content, two.content]
+
+    asyncio.run(main())
