@@ -8,7 +8,7 @@ that runners look again, and dashboards are told on commit.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +65,13 @@ def known(pk: int) -> int:
     return pk if 0 < pk < 2**63 else 0
 
 
-def allow(actor: Actor, scope: str, action: str, target: str) -> None:
-    """Raises NotAllowed, and leaves an audit row, where the actor lacks the scope. "" is what everybody may
-    do about themselves."""
+def allow(
+    actor: Actor, scope: str, action: str, target: str, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Raises NotAllowed, and leaves an audit row with `detail`, where the actor lacks the scope. "" is what
+    everybody may do about themselves."""
     if scope and scope not in actor.scopes:
-        refusals.note(actor.name, actor.origin, action, target, {"needs": scope})
+        refusals.note(actor.name, actor.origin, action, target, {**(detail or {}), "needs": scope})
         raise lacks(actor, scope)
 
 
@@ -92,7 +94,7 @@ def audited(actor: Actor, scope: str, action: str, target: str) -> Iterator[dict
     with transaction.atomic():
         yield detail
         n = detail.pop("n", 1)
-        _note(actor, action, detail.pop("target", target), detail, n=n)
+        note(actor, action, detail.pop("target", target), detail, n=n)
 
 
 @contextlib.contextmanager
@@ -104,7 +106,8 @@ def change(actor: Actor, scope: str, action: str, target: str) -> Iterator[dict[
         events.publish("sites")
 
 
-def _note(actor: Actor, action: str, target: str, detail: dict[str, Any], *, n: int) -> None:
+def note(actor: Actor, action: str, target: str, detail: dict[str, Any], *, n: int = 1) -> None:
+    """The audit row of a change, in the transaction that makes it."""
     AuditEvent.objects.create(
         actor=actor.name[:150], origin=actor.origin[:64], action=action,
         target=refusals.printable(target)[:255], n=n, detail=detail,

@@ -20,11 +20,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from queueapp.access import refusals
-from queueapp.access.change import AccessError, Actor, allow
+from queueapp.access.change import AccessError, Actor, allow, note
 from queueapp.access.dkim_record import why_unpublished
 from queueapp.mail import dkim
 from queueapp.mail.address import AddressError, parse_address
-from queueapp.models import AuditEvent, DkimKey, KeyState
+from queueapp.models import DkimKey, KeyState
 from queueapp.models.sealed import seal
 
 TYPES: dict[str, tuple[dkim.Algorithm, ...]] = {"rsa": ("rsa",), "ed25519": ("ed25519",)}
@@ -107,7 +107,7 @@ def _create(
         with transaction.atomic():
             for row in rows:
                 row.save(force_insert=True)
-            _audit(action, domain, actor, {"selectors": selectors, "algorithms": list(algorithms)})
+            note(actor, action, domain, {"selectors": selectors, "algorithms": list(algorithms)})
             if is_active:
                 _activate(rows, now, actor, is_checked=False)
     except IntegrityError:
@@ -151,7 +151,7 @@ def _activate(rows: list[DkimKey], now: datetime, actor: Actor, *, is_checked: b
         row.refresh_from_db()
         retired = [each.selector for each in before]
         detail = {"selector": row.selector, "retired": retired, "is_checked": is_checked}
-        _audit("dkim.activate", row.domain, actor, detail)
+        note(actor, "dkim.activate", row.domain, detail)
 
 
 @_told("dkim.retire")
@@ -161,16 +161,9 @@ def retire(domain: str, selector: str, *, actor: Actor) -> DkimKey:
     with transaction.atomic():
         if not _retire([row.pk], timezone.now()):
             raise AccessError(f"The key {row.selector} of {row.domain} is retired already.")
-        _audit("dkim.retire", row.domain, actor, {"selector": row.selector, "was": row.state})
+        note(actor, "dkim.retire", row.domain, {"selector": row.selector, "was": row.state})
     row.refresh_from_db()
     return row
-
-
-def _audit(action: str, domain: str, actor: Actor, detail: dict[str, Any]) -> None:
-    """In the transaction that does it."""
-    AuditEvent.objects.create(
-        actor=actor.name[:150], origin=actor.origin[:64], action=action, target=domain, n=1, detail=detail
-    )
 
 
 def _retire(ids: list[int], now: datetime) -> int:

@@ -8,7 +8,7 @@ second operation; what is refused leaves an audit row. The work itself is in run
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from queueapp import events
 from queueapp.access import refusals
-from queueapp.access.change import Actor, Missing, Taken, known, lacks
+from queueapp.access.change import Actor, Missing, Taken, allow, known, note
 from queueapp.engine.actions import FROM, UNDOABLE
-from queueapp.models import AuditEvent, Operation, OperationState
+from queueapp.models import Operation, OperationState
 from queueapp.operations.asked import (
     MOST_IDS,
     check_action,
@@ -31,7 +31,7 @@ from queueapp.operations.asked import (
     token_of,
 )
 from queueapp.operations.freeze import Differs, freeze
-from queueapp.operations.undoing import copy_of
+from queueapp.operations.undoing import copy_of, undo_until
 from queueapp.operations.wake import wake
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
 ]
 
 SCOPE = "operate"
-UNDO_FOR = timedelta(hours=24)
 
 
 class NotAsShown(Taken):
@@ -92,7 +91,7 @@ def create(
             made.save()
             made.n_matched = freeze(made.pk, action, rows, expect)
             made.save(update_fields=["n_matched"])
-            _note(actor, "operation.create", target, made.n_matched, _detail(made))
+            note(actor, "operation.create", target, _detail(made), n=made.n_matched)
             _tell(made.pk)
     except Differs as differs:
         assert expect is not None
@@ -113,7 +112,7 @@ def check(
 ) -> None:
     """Whether such a thing may be asked for. Raises NotAllowed and Wrong."""
     target = f"{action[:20]} {q if ids is None else 'chosen rows'}"
-    _may(actor, "operation.create", target, {"q": (q or "")[:2000]})
+    allow(actor, SCOPE, "operation.create", target, {"q": (q or "")[:2000]})
     check_action(action)
     check_arguments(action, arguments)
 
@@ -121,7 +120,7 @@ def check(
 def cancel(actor: Actor, pk: int) -> Operation:
     """End it between two chunks: what is done stays done, what was left is listed as cancelled."""
     # Who may not is told so, and nothing of which operations there are.
-    _may(actor, "operation.cancel", f"operation {pk}", {"operation": known(pk)})
+    allow(actor, SCOPE, "operation.cancel", f"operation {pk}", {"operation": known(pk)})
     row = named(pk)
     target = str(row)
     now = timezone.now()
@@ -134,7 +133,7 @@ def cancel(actor: Actor, pk: int) -> Operation:
         )  # fmt: skip
         row.refresh_from_db()
         if n:
-            _note(actor, "operation.cancel", target, row.n_done, {"operation": row.pk, "q": row.q})
+            note(actor, "operation.cancel", target, {"operation": row.pk, "q": row.q}, n=row.n_done)
             events.publish("operations", operation=row.pk)
     if not n:
         _refuse(actor, "operation.cancel", target, {"operation": row.pk, "state": row.state})
@@ -145,7 +144,7 @@ def cancel(actor: Actor, pk: int) -> Operation:
 def undo(actor: Actor, pk: int) -> Operation:
     """A new operation that reverses what the other did, where that is still as it left it; once."""
     # Who may not is told so, and nothing of which operations there are.
-    _may(actor, "operation.undo", f"operation {pk}", {"operation": known(pk)})
+    allow(actor, SCOPE, "operation.undo", f"operation {pk}", {"operation": known(pk)})
     row = named(pk)
     target = str(row)
     now = timezone.now()
@@ -160,7 +159,7 @@ def undo(actor: Actor, pk: int) -> Operation:
                 made.save()
                 made.n_matched = copy_of(made.pk, row.pk)
                 made.save(update_fields=["n_matched"])
-                _note(actor, "operation.undo", target, made.n_matched, {**_detail(made), "of": row.pk})
+                note(actor, "operation.undo", target, {**_detail(made), "of": row.pk}, n=made.n_matched)
                 _tell(made.pk)
             return made
         except IntegrityError:  # somebody else was quicker
@@ -181,11 +180,6 @@ def _why_not_undone(row: Operation, now: datetime) -> str:
     if row.undo_until is None or row.undo_until <= now:
         return f"Operation {row.pk} can't be undone any more: 24 hours have passed."
     return "" if row.n_done else f"Operation {row.pk} changed nothing: there is nothing to undo."
-
-
-def undo_until(row: Operation, now: datetime) -> datetime | None:
-    """Until when what it did can be reversed: as long as its first rows are in the bin."""
-    return (row.started_at or now) + UNDO_FOR if row.action in UNDOABLE else None
 
 
 def named(pk: int) -> Operation:
@@ -211,24 +205,11 @@ def _same(actor: Actor, made: Operation, expect: int | None) -> Operation:
 # ── Audit ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _may(actor: Actor, action: str, target: str, detail: dict[str, Any]) -> None:
-    if SCOPE not in actor.scopes:
-        _refuse(actor, action, target, {**detail, "needs": SCOPE})
-        raise lacks(actor, SCOPE)
-
-
 def _detail(row: Operation) -> dict[str, Any]:
     return {
         "operation": row.pk, "action": row.action, "q": row.q, "chosen": row.is_chosen, "reason": row.reason,
         "arguments": row.arguments,
     }  # fmt: skip
-
-
-def _note(actor: Actor, action: str, target: str, n: int, detail: dict[str, Any]) -> None:
-    AuditEvent.objects.create(
-        actor=actor.name[:150], origin=actor.origin[:64], action=action,
-        target=refusals.printable(target)[:255], n=n, detail=detail,
-    )  # fmt: skip
 
 
 def _refuse(actor: Actor, action: str, target: str, detail: dict[str, Any]) -> None:

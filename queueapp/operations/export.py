@@ -1,13 +1,12 @@
 """What a search selects, to take along: a table, JSON lines, or the mails themselves.
 
 Promises: constant memory, since rows are read by the thousand and mails one by one; what came after it
-began is left out; a table opens without formulas, whatever a stranger wrote (cells that begin with one of
-= + - @ tab CR get an apostrophe). A mail to many is there once, as it was submitted.
+began is left out; a table opens without formulas (access/table.py). A mail to many is there once, as it was
+submitted.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from queueapp.access.table import written
 from queueapp.models import Body, Delivery
 from queueapp.models.delivery import DeliveryQuerySet
 
@@ -26,7 +26,6 @@ COLUMNS = (
     "next_attempt_at", "expires_at", "finished_at", "n_attempts", "last_attempt_at", "class", "code",
     "enhanced", "reply", "host", "is_ambiguous", "hold_reason",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class TooMany(ValueError):
@@ -47,9 +46,9 @@ def rows_of(rows: DeliveryQuerySet) -> Iterator[list[Delivery]]:
 
 
 def as_csv(rows: DeliveryQuerySet) -> Iterator[bytes]:
-    yield _lines([COLUMNS])
+    yield written([COLUMNS]).encode()
     for some in rows_of(rows):
-        yield _lines([[safe(value) for value in fields(row).values()] for row in some])
+        yield written(fields(row).values() for row in some).encode()
 
 
 def as_jsonl(rows: DeliveryQuerySet) -> Iterator[bytes]:
@@ -95,18 +94,6 @@ def fields(row: Delivery) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def safe(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _lines(rows: Any) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
 
 
 class _Sink(io.RawIOBase):

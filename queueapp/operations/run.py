@@ -14,23 +14,23 @@ import logging
 import signal
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
 from queueapp import events
+from queueapp.access.change import Actor, note
 from queueapp.engine import actions
-from queueapp.engine.actions import BUSY, UNDOABLE, Asked, Done
-from queueapp.models import AuditEvent, Operation, OperationChunk, OperationState, State
+from queueapp.engine.actions import BUSY, Asked, Done
+from queueapp.models import Operation, OperationChunk, OperationState, State
 from queueapp.models.operation import OperationChunkQuerySet, joined, parted
 from queueapp.operations import paced
-from queueapp.operations.undoing import groups
+from queueapp.operations.undoing import groups, undo_until
 
 LIFETIME = 60.0
 AGAIN = timedelta(seconds=2)
-UNDO_FOR = timedelta(hours=24)
 # So often rows in use are looked at again: longer than nearly every SMTP transaction.
 MOST_TRIES = 10
 _PAUSE = 0.2
@@ -122,7 +122,8 @@ def _fail(row: Operation, error: Exception) -> None:
     left = F("n_matched") - F("n_done") - F("n_failed")
     Operation.objects.filter(pk=row.pk, state=OperationState.RUNNING).update(
         state=OperationState.FAILED, ended_at=timezone.now(), n_skipped=left,
-        undo_until=_undo_until(row), note=f"It could not go on: {type(error).__name__}: {error}"[:1000],
+        undo_until=undo_until(row, timezone.now()),
+        note=f"It could not go on: {type(error).__name__}: {error}"[:1000],
     )  # fmt: skip
     events.publish("operations", operation=row.pk)
 
@@ -221,26 +222,20 @@ def _finish(row: Operation) -> None:
     now = timezone.now()
     with transaction.atomic():
         operations = Operation.objects.filter(pk=row.pk, state=OperationState.RUNNING)
-        note = paced.note(row) if row.action in paced.PACED else ""
+        said = paced.note(row) if row.action in paced.PACED else ""
         if not operations.update(
-            state=OperationState.DONE, ended_at=now, undo_until=_undo_until(row), note=note[:1000]
+            state=OperationState.DONE, ended_at=now, undo_until=undo_until(row, now), note=said[:1000]
         ):
             return
         if row.undo_of_id is not None:
             Operation.objects.filter(pk=row.undo_of_id).update(state=OperationState.UNDONE)
         row.refresh_from_db()
-        AuditEvent.objects.create(
-            actor=row.actor, origin=row.origin, action="operation.done", target=str(row), n=row.n_done,
-            detail={"operation": row.pk, "action": row.action, "q": row.q, "reason": row.reason,
-                    "matched": row.n_matched, "skipped": row.n_skipped, "failed": row.n_failed},
-        )  # fmt: skip
+        told = {"operation": row.pk, "action": row.action, "q": row.q, "reason": row.reason,
+                "matched": row.n_matched, "skipped": row.n_skipped, "failed": row.n_failed}  # fmt: skip
+        who = Actor(row.actor, frozenset(), row.origin)
+        note(who, "operation.done", str(row), told, n=row.n_done)
         events.publish("operations", operation=row.pk)
         events.publish("deliveries", operation=row.pk)
-
-
-def _undo_until(row: Operation) -> datetime | None:
-    """As long as its first rows are in the bin."""
-    return (row.started_at or timezone.now()) + UNDO_FOR if row.action in UNDOABLE else None
 
 
 def _stop_signal() -> threading.Event:

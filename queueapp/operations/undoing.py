@@ -1,11 +1,15 @@
-"""The set of an undo: what the other operation did, chunk by chunk, as that noted it."""
+"""The set of an undo: what the other operation did, chunk by chunk, as that noted it; and until when it may
+be asked for."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Sum
 
-from queueapp.models import OperationChunk
+from queueapp.engine.actions import UNDOABLE
+from queueapp.models import Operation, OperationChunk
 from queueapp.models.operation import parted
 
 _COPY = """
@@ -13,6 +17,14 @@ _COPY = """
     SELECT %s, number, '', n_done, number, 0, 0, '{}', '{}' FROM queueapp_operationchunk
     WHERE operation_id = %s AND n_done > 0
 """
+
+
+UNDO_FOR = timedelta(hours=24)
+
+
+def undo_until(row: Operation, now: datetime) -> datetime | None:
+    """Until when what it did can be reversed: as long as its first rows are in the bin."""
+    return (row.started_at or now) + UNDO_FOR if row.action in UNDOABLE else None
 
 
 def copy_of(operation_id: int, of: int) -> int:
