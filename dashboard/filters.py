@@ -12,12 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import UnionType
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from queueapp.grammar import WORD, GrammarError, Query, Term, parse
@@ -34,7 +34,7 @@ DEFAULT_ORDER = "-id"
 ORDERS = tuple(_ORDERS)
 GROUPS = tuple(BY)
 _MAX_CURSOR = 600
-_LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**63 - 1
 
 Row = TypeVar("Row")
 
@@ -69,7 +69,9 @@ class Page(Generic[Row]):
     error: Mistake | None = None
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
+    """A parameter that can't be, with its Mistake: for who reads parameters, and not for who asks."""
+
     def __init__(self, field: str, text: str) -> None:
         self.mistake = Mistake(field, text)
 
@@ -78,14 +80,14 @@ def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Deli
     """Deliveries by `q`, `order`, `limit` and `cursor`, with message and domain joined in."""
     now = now or timezone.now()
     try:
-        order = _one_of(str(params.get("order") or DEFAULT_ORDER), ORDERS)
-        limit = _limit(params.get("limit"))
+        order = one_of("order", str(params.get("order") or DEFAULT_ORDER), ORDERS)
+        limit = limit_of(params.get("limit"))
         after = _mark(order, params.get("cursor"))
         query = parse(str(params.get("q") or ""))
         search = Search(query, now)
         found = searching.page(search, order, limit, after, PAGE_TIME)
         counted = _counted(search, found, is_first=after is None)
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return Page(error=wrong.mistake)
     except GrammarError as error:
         return Page(error=_where(error))
@@ -104,22 +106,22 @@ def _counted(search: Search, found: Found, *, is_first: bool) -> Counted:
 
 def _cursor(order: str, mark: Mark) -> str:
     value = mark.value.isoformat() if isinstance(mark.value, datetime) else mark.value
-    return _write_cursor([order, None if value is None else str(value), mark.id])
+    return write_cursor([order, None if value is None else str(value), mark.id])
 
 
 def _mark(order: str, given: Any) -> Mark | None:
-    parts = _read_cursor(given, order)
+    parts = read_cursor(given, order)
     if parts is None:
         return None
     value = parts[1]
     if value is None:
-        return Mark(None, _id(parts))
-    return Mark(_time(value) if order.endswith("next_attempt") else _number(value), _id(parts))
+        return Mark(None, parts[2])
+    return Mark(_time(value) if order.endswith("next_attempt") else _number(value), parts[2])
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 10:
-        raise _Wrong("cursor", "This cursor is none of ours: begin again without it.")
+        raise Wrong("cursor", "This cursor is none of ours: begin again without it.")
     return int(text)
 
 
@@ -156,10 +158,10 @@ def groups_of(params: Mapping[str, Any], now: datetime | None = None) -> Shared:
     try:
         by = str(params.get("by") or "")
         if by not in BY:
-            raise _Wrong("by", f"There are no groups by {by[:40]!r}: one of {', '.join(BY)}.")
+            raise Wrong("by", f"There are no groups by {by[:40]!r}: one of {', '.join(BY)}.")
         query = parse(str(params.get("q") or ""))
         return Shared(groups(Search(query, now or timezone.now()), by), query, by)
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return Shared(error=wrong.mistake)
     except GrammarError as error:
         return Shared(error=_where(error))
@@ -169,27 +171,6 @@ def _where(error: GrammarError) -> Mistake:
     return Mistake("q", str(error), error.position, error.length, error.hint)
 
 
-def domains_of(params: Mapping[str, Any]) -> Page[RecipientDomain]:
-    """Recipient domains whose name holds `q`, most open deliveries first, or by name."""
-    try:
-        order = _one_of(str(params.get("order") or "open"), ("open", "name"))
-        limit = _limit(params.get("limit"))
-        after = _read_cursor(params.get("cursor"), order)
-        rows = RecipientDomain.objects.select_related("site").clogged_first()
-        part = str(params.get("q") or "").strip().lower()[:255].replace("\0", "")
-        if part:
-            rows = rows.filter(name__contains=part)
-        n = rows.order_by()[: CAP + 1].count()
-        items = list(_domains_behind(rows, order, after)[: limit + 1])
-    except _Wrong as wrong:
-        return Page(error=wrong.mistake)
-    next_ = None
-    if len(items) > limit:
-        last = items[limit - 1]
-        next_ = _write_cursor([order, last.name, last.n_open])  # type: ignore[attr-defined]
-    return Page(items[:limit], next_, min(n, CAP), n <= CAP)
-
-
 def domain_named(name: str) -> RecipientDomain | None:
     """The domain of that name as people write it, with its site; None where nobody ever wrote to it."""
     if len(name) > 255 or not name.isprintable():
@@ -197,43 +178,33 @@ def domain_named(name: str) -> RecipientDomain | None:
     return RecipientDomain.objects.select_related("site").filter(name=name.lower()).first()
 
 
-def _domains_behind(
-    rows: QuerySet[RecipientDomain], order: str, after: list[Any] | None
-) -> QuerySet[RecipientDomain]:
-    if order == "name":
-        rows = rows.order_by("name")
-        return rows.filter(name__gt=str(after[1])) if after else rows
-    if not after:
-        return rows
-    return rows.filter(Q(n_open__lt=_id(after)) | Q(n_open=_id(after), name__gt=str(after[1])))
-
-
 # ── Parameters ────────────────────────────────────────────────────────────────────────────────
 
 
-def _one_of(order: str, allowed: tuple[str, ...]) -> str:
-    if order not in allowed:
-        raise _Wrong("order", f"There is no order {order[:40]!r}: one of {', '.join(allowed)}.")
-    return order
+def one_of(name: str, given: str, allowed: Collection[str]) -> str:
+    if given not in allowed:
+        raise Wrong(name, f"There is no {name} {given[:40]!r}: one of {', '.join(allowed)}.")
+    return given
 
 
-def _limit(given: Any) -> int:
-    text = str(given or 100)
+def limit_of(given: Any, usual: int = 100) -> int:
+    text = str(given or usual)
     if not (text.isascii() and text.isdigit()) or len(text) > 6 or not 1 <= int(text) <= MOST:
-        raise _Wrong("limit", f"{text[:20]!r} is no limit: a whole number from 1 to {MOST}.")
+        raise Wrong("limit", f"{text[:20]!r} is no limit: a whole number from 1 to {MOST}.")
     return int(text)
 
 
-def _write_cursor(parts: list[Any]) -> str:
+def write_cursor(parts: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _read_cursor(given: Any, order: str) -> list[Any] | None:
-    """[order, value, id] as we wrote it for this order."""
+def read_cursor(given: Any, order: str, kinds: type | UnionType = str | None) -> list[Any] | None:
+    """[order, value, id] as `write_cursor` wrote it for this order; the value is one of `kinds`. Raises
+    Wrong."""
     text = str(given or "")
     if not text:
         return None
-    wrong = _Wrong("cursor", "This cursor is none of ours, or of another order: begin again without it.")
+    wrong = Wrong("cursor", "This cursor is none of ours, or of another order: begin again without it.")
     try:
         if len(text) > _MAX_CURSOR:
             raise wrong
@@ -242,17 +213,11 @@ def _read_cursor(given: Any, order: str) -> list[Any] | None:
         raise wrong from None
     if not isinstance(parts, list) or len(parts) != 3 or parts[0] != order:
         raise wrong
-    if not isinstance(parts[1], str | None) or "\0" in (parts[1] or ""):
+    if not isinstance(parts[1], kinds) or isinstance(parts[1], bool) or "\0" in str(parts[1]):
         raise wrong
-    _id(parts)
+    if type(parts[2]) is not int or not 0 <= parts[2] <= LARGEST_ID:
+        raise wrong
     return parts
-
-
-def _id(parts: list[Any]) -> int:
-    found = parts[2]
-    if type(found) is not int or not 0 <= found <= _LARGEST_ID:
-        raise _Wrong("cursor", "This cursor is none of ours: begin again without it.")
-    return found
 
 
 def _time(text: str) -> datetime:
@@ -261,5 +226,5 @@ def _time(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or not 1970 <= found.year <= 9000:
-        raise _Wrong("cursor", "This cursor is none of ours: begin again without it.")
+        raise Wrong("cursor", "This cursor is none of ours: begin again without it.")
     return found

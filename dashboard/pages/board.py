@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 
 import orjson
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
 from dashboard.snapshot import board
+from dashboard.snapshot.history import METRICS, SPANS
 from dashboard.snapshot.paging import ORDERS, STATES
 
 KINDS = ("domain", "site")
@@ -51,6 +52,20 @@ def page(request: HttpRequest) -> HttpResponse:
         "rows_url": f"{reverse('board-rows')}?{request.GET.urlencode()}",
     }
     return render(request, "board/page.html", context, status=400 if found.error else 200)
+
+
+def detail_page(request: HttpRequest, kind: str, found: dict[str, Any] | None, name: str) -> HttpResponse:
+    """The page of one domain or site."""
+    if found is None:
+        raise Http404(f"There is no {name}.")
+    context = {
+        "row": with_acts(kind, found),
+        "kind": kind,
+        "scopes": scopes_of(request.user),
+        "spans": SPANS,
+        "metrics": METRICS,
+    }
+    return render(request, "board/detail.html", context)
 
 
 def _bar(request: HttpRequest, kind: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from dashboard.filters import Mistake
+from dashboard.filters import Mistake, Wrong
 from dashboard.snapshot import paging
 from dashboard.snapshot.links import domain_page, open_at, open_for, site_page
 from queueapp import conf, events
@@ -42,7 +42,7 @@ def page(kind: str, params: Mapping[str, Any], now: datetime | None = None, *, s
     now = now or timezone.now()
     try:
         found = paging.find(kind, paging.read(params, state=state), now)
-    except paging.Wrong as wrong:
+    except Wrong as wrong:
         return Page(error=wrong.mistake)
     make = of_sites if kind == "site" else of_domains
     return Page(make(found.rows, now), found.next, found.count)

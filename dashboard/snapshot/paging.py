@@ -6,9 +6,6 @@ a Mistake with its field, never a guess.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +14,7 @@ from typing import Any
 from django.db.models import F, FloatField, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from dashboard.filters import MOST, Mistake
+from dashboard.filters import LARGEST_ID, Wrong, limit_of, one_of, read_cursor, write_cursor
 from queueapp.models import Site, board
 
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -53,21 +50,15 @@ class Found:
     count: int = 0
 
 
-class Wrong(Exception):
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(text)
-        self.mistake = Mistake(field, text)
-
-
 def read(params: Mapping[str, Any], *, state: str = OPEN) -> Asked:
     """From the parameters of a request; `state` where it names none. Raises Wrong."""
-    order = _one_of("order", str(params.get("order") or "open"), tuple(ORDERS))
+    order = one_of("order", str(params.get("order") or "open"), tuple(ORDERS))
     return Asked(
         q=str(params.get("q") or "").strip().lower()[:255].replace("\0", ""),
-        state=_one_of("state", str(params.get("state") or state), STATES),
+        state=one_of("state", str(params.get("state") or state), STATES),
         order=order,
-        limit=_limit(params.get("limit") or PAGE),
-        after=_read_cursor(str(params.get("cursor") or ""), order),
+        limit=limit_of(params.get("limit"), PAGE),
+        after=_after(params.get("cursor"), order),
     )
 
 
@@ -120,42 +111,14 @@ def _figure(name: str) -> Coalesce:
     return Coalesce(F(f"figures__{name}"), Value(0.0), output_field=FloatField())
 
 
-def _one_of(name: str, given: str, allowed: tuple[str, ...]) -> str:
-    if given not in allowed:
-        raise Wrong(name, f"There is no {name} {given[:40]!r}: one of {', '.join(allowed)}.")
-    return given
-
-
-def _limit(given: Any) -> int:
-    text = str(given)
-    if not (text.isascii() and text.isdigit()) or len(text) > 6 or not 1 <= int(text) <= MOST:
-        raise Wrong("limit", f"{text[:20]!r} is no limit: a whole number from 1 to {MOST}.")
-    return int(text)
-
-
 def _cursor(order: str, pk: int, by: Any) -> str:
-    by = by.isoformat() if isinstance(by, datetime) else by
-    text = json.dumps([order, by, pk], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return write_cursor([order, by.isoformat() if isinstance(by, datetime) else by, pk])
 
 
-def _read_cursor(text: str, order: str) -> list[Any] | None:
-    """[order, value, id] as we wrote it for this order."""
-    if not text:
-        return None
-    wrong = Wrong("cursor", "This cursor is none of ours, or of another order: begin again without it.")
-    try:
-        parts = json.loads(base64.urlsafe_b64decode(text[:800].encode("ascii") + b"=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        raise wrong from None
-    is_ours = isinstance(parts, list) and len(parts) == 3 and parts[0] == order
-    if not is_ours or type(parts[2]) is not int or not 0 <= parts[2] < 2**63:
-        raise wrong
-    wanted = str if order in ("name", "next") else (int, float)
-    if not isinstance(parts[1], wanted) or isinstance(parts[1], bool) or "\0" in str(parts[1]):
-        raise wrong
-    if not isinstance(parts[1], str) and not abs(parts[1]) < 2**63:
-        raise wrong
+def _after(given: Any, order: str) -> list[Any] | None:
+    parts = read_cursor(given, order, str if order in ("name", "next") else int | float)
+    if parts and not isinstance(parts[1], str) and not abs(parts[1]) <= LARGEST_ID:
+        raise Wrong("cursor", "This cursor is none of ours: begin again without it.")
     return parts
 
 

@@ -4,35 +4,23 @@ before everything that destroys."""
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser import pages
+from tests.browser.axe import needs_axe, violations
 from tests.browser.conftest import WIDE, Screen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE_RUN = """tags => axe.run(document, {runOnly: {type: "tag", values: tags}, iframes: false})
-    .then(found => found.violations.map(each => (
-        {id: each.id, where: each.nodes.map(node => [...node.target, node.failureSummary])})))"""
 DRESS = """theme => {
     localStorage.setItem("mailweir-theme", theme);
     document.documentElement.dataset.bsTheme = theme;
 }"""
 NARROW = {"width": 390, "height": 844}
 LOOKS = (("light", WIDE), ("dark", WIDE), ("light", NARROW))
-needs_axe = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
-
-
-def violations(page: Page) -> list[Any]:
-    page.evaluate(AXE.read_text())  # by the debugger: the page's own policy would refuse it
-    found: list[Any] = page.evaluate(AXE_RUN, RULES)
-    return found
 
 
 def dress(page: Page, theme: str) -> None:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from queueapp import events
 from queueapp.models import Delivery
+from tests.browser.axe import needs_axe, violations
 from tests.browser.conftest import Screen
+from tests.browser.pages import rows
 from tests.dashboard.live import PASSWORD
-from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, an_attempt
+from tests.dashboard.rows import a_delivery, an_attempt
 
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 ADDRESSES = ("/", "/deliveries", "/deliveries?q=state:nonsense", "/sandbox")
-AXE_RUN = """tags => axe.run(document, {runOnly: {type: "tag", values: tags}, iframes: false})
-    .then(found => found.violations)"""
-HTML = (
-    b"Subject: Hello\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
-    b"<p>Hello</p><script>parent.document.title = 'taken over'</script><img src=http://127.0.0.1:9/track.png>\r\n"
-)
-
-
-def rows() -> int:
-    """Something of everything; gives the id of a message."""
-    a_runner()
-    for state in ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired"):
-        delivery = a_delivery(
-            a_message(HTML), f"{state}.example", state=state, last_class="busy", last_text="Too many"
-        )
-        an_attempt(delivery)
-    a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
-    return delivery.message_id
 
 
 def test_it_logs_in_and_out(stranger: Screen) -> None:
@@ -133,7 +115,7 @@ def test_the_log_in_fits_a_telephone(screen: Screen) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/login"])
 def test_an_empty_overview_and_the_log_in_are_accessible(screen: Screen, path: str, theme: str) -> None:
@@ -145,10 +127,5 @@ def test_an_empty_overview_and_the_log_in_are_accessible(screen: Screen, path: s
         screen.open(path)
     else:
         screen.open_live(path)
-    page.evaluate(AXE.read_text())  # by the debugger: the page's own policy would refuse it
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    told = [
-        {"id": each["id"], "where": [[*node["target"], node.get("failureSummary")] for node in each["nodes"]]}
-        for each in page.evaluate(AXE_RUN, rules)
-    ]
+    told = violations(page)
     assert not told, json.dumps(told, indent=1)

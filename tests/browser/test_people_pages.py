@@ -10,10 +10,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import needs_axe, violations
 from tests.browser.conftest import Screen
-from tests.browser.test_pages import AXE, AXE_RUN
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def entered(screen: Screen, role: str = "administrator", name: str = "root") -> Screen:
@@ -142,7 +140,7 @@ def test_the_audit_is_searched_without_leaving_the_page(stranger: Screen) -> Non
     assert stranger.complaints == []
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_they_are_accessible_and_fit_a_telephone(stranger: Screen, theme: str) -> None:
     number = something_of_everything()
@@ -152,16 +150,11 @@ def test_they_are_accessible_and_fit_a_telephone(stranger: Screen, theme: str) -
     paths = ("/account", "/account/totp", "/people", f"/people/{number}", "/keys", "/audit", "/audit?from=x")
     for path in paths:
         stranger.open(path)
-        page.evaluate(AXE.read_text())  # by the debugger: the page's own policy would refuse it
-        told += [
-            (path, each["id"], [node["target"] for node in each["nodes"]])
-            for each in page.evaluate(AXE_RUN, RULES)
-        ]
+        told += [(path, each["id"], each["where"]) for each in violations(page)]
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"http://{stranger.address}/keys")
     page.click("[aria-label='Revoke the key webshop']")
-    page.evaluate(AXE.read_text())
-    told += [("dialog", each["id"]) for each in page.evaluate(AXE_RUN, RULES)]
+    told += [("dialog", each["id"], each["where"]) for each in violations(page)]
     assert not told, json.dumps(told, indent=1)
