@@ -22,7 +22,7 @@ from queueapp.engine.counters import Changes
 from queueapp.kick import kick
 from queueapp.models import Message
 from queueapp.models.bulk import NewRows
-from queueapp.models.ids import new_ids
+from queueapp.models.ids import are_ours, new_ids
 from queueapp.models.trips import together
 from queueapp.stats import Tally
 
@@ -44,6 +44,7 @@ class NewMessage:
     message: Message
     content: bytes
     deliveries: list[NewDelivery]
+    delivery_ids: list[int] = field(default_factory=list)
     made: list[tuple[int, str, str]] = field(default_factory=list)
     """(id, recipient, state) of its deliveries, once they are stored."""
 
@@ -88,17 +89,16 @@ _STATE, _NEXT = 4, 7
 def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally: Tally) -> None:
     """The rows alone. The caller applies `changes` and records `tally`, once for all that it does
     in its transaction: two rounds of locks in one transaction could deadlock with another's."""
-    n = sum(len(each.deliveries) for each in batch)
-    message_ids, delivery_ids = new_ids(queueapp_message=len(batch), queueapp_delivery=n)
-    for each, pk in zip(batch, message_ids, strict=True):
-        # A batch that failed is tried again one by one, under new ids: those of the first try are gone.
-        each.message.pk, each.message._state.adding = pk, False
+    if not are_ours() or not all(each.delivery_ids for each in batch):
+        _number(batch)
     _MESSAGES.add([_message(each.message) for each in batch])
     _BODIES.add([(each.message.pk, each.content) for each in batch])
-    pks = iter(delivery_ids)
     rows, refusals = [], []
     for each in batch:
-        made = [_delivery(next(pks), each.message, new, ids[new.domain]) for new in each.deliveries]
+        made = [
+            _delivery(pk, each.message, new, ids[new.domain])
+            for pk, new in zip(each.delivery_ids, each.deliveries, strict=True)
+        ]
         each.made = [(row[0], row[2], row[_STATE]) for row in made]
         refusals += [
             _refused(row[0], each.message, new.refusal)
@@ -110,6 +110,22 @@ def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally:
     _REFUSALS.add(refusals)
     _count(rows, changes, tally)
     events.publish("deliveries", accepted=len(rows))
+
+
+def number_ahead(batch: list[NewMessage]) -> None:
+    """Right before the transaction that stores them, where that can be: it need not ask for ids then."""
+    if are_ours():
+        _number(batch)
+
+
+def _number(batch: list[NewMessage]) -> None:
+    """A batch that failed is tried again one by one, under new ids: those of the first try are gone."""
+    n = sum(len(each.deliveries) for each in batch)
+    message_ids, delivery_ids = new_ids(queueapp_message=len(batch), queueapp_delivery=n)
+    pks = iter(delivery_ids)
+    for each, pk in zip(batch, message_ids, strict=True):
+        each.message.pk, each.message._state.adding = pk, False
+        each.delivery_ids = [next(pks) for _ in each.deliveries]
 
 
 def _count(rows: list[tuple[Any, ...]], changes: Changes, tally: Tally) -> None:

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.engine import domains
-from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue
+from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue, number_ahead
 from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import holding, idempotency
 from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
@@ -30,7 +30,6 @@ from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
 from queueapp.mail.summary import Summary, summarise, to_crlf
 from queueapp.models import Message, TlsDemand
-from queueapp.models.ids import have_ids
 
 MAX_LINE = 998
 MAX_HOPS = 50
@@ -227,7 +226,7 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
     # Before the transaction, where ids of domains may be remembered. What is asked here is not asked in
     # it: without a key its statements go in one round trip (models/trips.py).
     domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
-    have_ids(queueapp_message=len(batch), queueapp_delivery=sum(len(each.new.deliveries) for each in batch))
+    number_ahead([each.new for each in batch])
     holding.apply(each.new for each in batch)
     with transaction.atomic():
         repeats = idempotency.known([_key(each) for each in batch])

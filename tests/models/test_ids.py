@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
-from queueapp.models import RecipientDomain, ids
-from queueapp.models.ids import have_ids, new_ids
+from queueapp.ingest.accept import accept
+from queueapp.ingest.submission import Submission
+from queueapp.models import RecipientDomain
+from queueapp.models.ids import are_ours, new_ids
 
 
 @pytest.mark.django_db
@@ -26,52 +27,26 @@ def test_ids_are_new_and_the_orm_goes_on_behind_them() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_in_stock_is_given_once_and_in_order() -> None:
-    have_ids(queueapp_message=3, queueapp_delivery=4)
+def test_they_come_in_their_order_and_none_twice() -> None:
     taken: list[int] = []
     for _ in range(4):
-        with transaction.atomic():
-            [messages, deliveries] = new_ids(queueapp_message=3, queueapp_delivery=4)
-            assert (len(messages), len(deliveries)) == (3, 4)
-            if connection.vendor == "postgresql":
-                taken += messages
+        [messages, deliveries] = new_ids(queueapp_message=3, queueapp_delivery=2000)
+        assert (len(messages), len(set(deliveries))) == (3, 2000)
+        if are_ours():
+            taken += messages
     assert taken == sorted(set(taken))
 
 
-@pytest.mark.django_db
-def test_more_than_the_stock_has_is_asked_for() -> None:
-    have_ids(queueapp_message=1)
-    [many] = new_ids(queueapp_message=2000)
-    assert len(set(many)) == 2000
-
-
-@pytest.mark.django_db
-def test_an_old_stock_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite keeps no stock")
-    have_ids(queueapp_message=1)
-    kept = list(ids._stock.ids["queueapp_message"])
-    monkeypatch.setattr(ids._stock, "until", 0.0)
-    have_ids(queueapp_message=1)
-    assert min(ids._stock.ids["queueapp_message"]) > max(kept)
-
-
 @pytest.mark.django_db(transaction=True)
-def test_neither_another_thread_nor_a_fork_uses_our_stock() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite keeps no stock")
-    have_ids(queueapp_message=5)
-    [mine] = new_ids(queueapp_message=5)
-    theirs: list[int] = []
+def test_what_is_accepted_later_has_a_higher_id_whoever_takes_it() -> None:
+    """Who was shown rows up to an id is not given what came after them (promise 4)."""
+    new = Submission("a@x.test", ("b@y.test",), b"Subject: x\r\n\r\n", source="smtp")
 
-    def ask() -> None:
-        have_ids(queueapp_message=5)
-        theirs.extend(new_ids(queueapp_message=5)[0])
-        connections.close_all()
+    def take() -> int:
+        return accept(new).deliveries[0][0]
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    assert not {*mine} & {*theirs}
-    ids._stock.pid = os.getpid() + 1  # as a child finds it after a fork
-    assert not {*ids._kept()}
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:  # a connection each, as two processes
+        ids = [each.submit(take).result() for each in (one, two) * 4]
+        for each in (one, two):
+            each.submit(connections.close_all).result()
+    assert ids == sorted(set(ids))
