@@ -1,6 +1,7 @@
 """When the watch last went round.
 
-Who shows what the watch found shows this, too: an empty list of troubles means health only where somebody looked.
+Who shows what the watch found shows this, too: an empty list of troubles means health only where
+somebody looked.
 """
 
 from __future__ import annotations

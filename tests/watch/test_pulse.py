@@ -22,7 +22,8 @@ def test_each_round_is_the_last_one() -> None:
     first = pulse.last()
     pulse.beat()
     second = pulse.last()
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert timezone.now() - timedelta(seconds=60) < first < second
 
 
