@@ -1,13 +1,14 @@
 """The task of the process `watch`: a bounded batch of checks every few seconds.
 
-Promises: a batch ends within AT_MOST seconds; what was not asked by then is due as before. Failure: what
-nobody foresaw costs the claimed pairs LEASE, and is logged without a key. Off (MAILWEIR_BLOCKLISTS=no), it
-asks nothing.
+Promises: a batch ends within AT_MOST seconds; what was not asked by then is due as before. Failure: a pair
+that can't be asked is unknown and says why, without a key, and spoils no other; a process that dies costs
+the claimed pairs LEASE. Off (MAILWEIR_BLOCKLISTS=no), it asks nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from queueapp import conf, events
 from queueapp.models import BlocklistTest, Listing, ListingChange, ListingState
-from queueapp.watch.blocklists import due, senders, targets
+from queueapp.watch.blocklists import answer, due, senders, targets
 from queueapp.watch.blocklists.answer import Reading
 from queueapp.watch.blocklists.asking import Asker, Pair, Tested
 from queueapp.watch.blocklists.lists import LISTS, chosen
@@ -33,10 +34,7 @@ _CHECKED = (
     "next_check_at", "asked_at", "codes", "meaning", "severity", "reason", "error", "told",
 )  # fmt: skip
 _arranged_at = 0.0
-
-
-class CheckFailed(RuntimeError):
-    """What went wrong, without keys."""
+log = logging.getLogger(__name__)
 
 
 def check() -> int:
@@ -57,14 +55,11 @@ def arrange() -> None:
 
 
 def batch(now: datetime, most: int = BATCH, within: float = AT_MOST) -> int:
-    """Check what is due. Raises CheckFailed."""
+    """Check what is due; returns how many pairs were."""
     rows = [row for row in due.claim(now, most) if row.list_name in LISTS] if chosen().lists else []
     if not rows:
         return 0
-    try:
-        readings, fresh = asyncio.run(_ask(rows, _tests(), now, within))
-    except Exception as error:
-        raise CheckFailed(hidden(f"{type(error).__name__}: {error}", conf.current())) from None
+    readings, fresh = asyncio.run(_ask(rows, _tests(), now, within))
     turns = [
         (row, settle(row, reading, now))
         for row, reading in zip(rows, readings, strict=True)
@@ -92,8 +87,18 @@ async def _ask(
     for task in asked:
         task.cancel()
     await asyncio.gather(*asked, return_exceptions=True)
-    # A mistake of ours is raised; what was only not done in time is None.
-    return [None if task.cancelled() else task.result() for task in asked], asker.fresh
+    return [_reading(task) for task in asked], asker.fresh
+
+
+def _reading(task: asyncio.Future[Reading]) -> Reading | None:
+    """None: not done in time."""
+    if task.cancelled():
+        return None
+    if (error := task.exception()) is None:
+        return task.result()
+    why = hidden(f"it could not be asked: {type(error).__name__}: {error}", conf.current())
+    log.error("A check of a blocklist failed: %s", why)
+    return answer.unknown(why)
 
 
 def _pair(row: Listing) -> Pair:
