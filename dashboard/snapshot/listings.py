@@ -8,9 +8,9 @@ from typing import Any
 
 from django.urls import reverse
 
-from queueapp.models import BlocklistTest, Listing
+from queueapp.models import BlocklistTest, Bookmark, Listing
 from queueapp.watch import pulse
-from queueapp.watch.blocklists import targets
+from queueapp.watch.blocklists import news, targets
 from queueapp.watch.blocklists.lists import LISTS, SEVERITIES, Blocklist, chosen
 
 WATCH_IS_LATE = timedelta(minutes=1)
@@ -18,12 +18,15 @@ _MOST = 200
 
 
 def live(now: datetime) -> dict[str, Any]:
-    """For the snapshot: how many are confirmed, how many receivers named, and the worst of them."""
+    """For the snapshot: how many are confirmed, how many receivers named, the worst, the newest change."""
     rows = sorted(Listing.objects.hurting(now)[:_MOST], key=rank)
+    times = dict(Bookmark.objects.filter(pk__in=[news.NAME, pulse.NAME]).values_list("pk", "at"))
     return {
         "n": sum(row.is_confirmed and row.state == "listed" for row in rows),
         "n_named": sum(row.is_named(now) for row in rows),
         "worst": _brief(rows[0], now) if rows else None,
+        "changed_at": times.get(news.NAME),
+        "watch_is_late": _is_late(times.get(pulse.NAME), now),
     }
 
 
@@ -102,8 +105,12 @@ def about(now: datetime) -> dict[str, Any]:
         "is_on": bool(choice.lists or choice.why_not),
         "unknown": list(choice.unknown),
         "watch_at": looked_at,
-        "watch_is_late": looked_at is None or looked_at < now - WATCH_IS_LATE,
+        "watch_is_late": _is_late(looked_at, now),
     }
+
+
+def _is_late(looked_at: datetime | None, now: datetime) -> bool:
+    return looked_at is None or looked_at < now - WATCH_IS_LATE
 
 
 def skipped(found: targets.Targets) -> list[dict[str, str]]:

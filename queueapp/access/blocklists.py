@@ -11,10 +11,10 @@ from datetime import timedelta
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from queueapp import events
 from queueapp.access.change import Actor, Missing, Taken, audited
 from queueapp.models import Listing
 from queueapp.models.listing import ListingQuerySet
+from queueapp.watch.blocklists import news
 from queueapp.watch.blocklists.lists import chosen
 
 AGAIN = timedelta(minutes=5)
@@ -39,7 +39,7 @@ def check(actor: Actor, target: str = "", list_name: str = "") -> int:
         if not n:
             raise _nothing(listings, about)
         detail["n"] = n
-        events.publish("listings")
+        news.tell()
     return n
 
 

@@ -1,8 +1,8 @@
 """Asks lists by DNS, a few pairs at a time: tests the list first, looks twice by a second name server where
 something changes, and fetches the reason.
 
-Promises: at most AT_ONCE pairs at a time; each question ends within TIMEOUT; no exception but cancellation;
-texts come back cleaned, bounded and without keys. Asks name servers only; knows no database.
+Promises: at most AT_ONCE pairs at a time; each question ends within TIMEOUT, by however many name servers;
+no exception but cancellation; texts come back cleaned, bounded and without keys. Knows no database.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ GOOD_FOR = timedelta(days=1)
 """How long a list whose test entries were right is believed."""
 BAD_FOR = timedelta(hours=1)
 _MOST_REASON = 1000
+_MOST_SERVERS = 3
 OK = "ok"
 
 
@@ -59,7 +60,9 @@ class Asker:
         self, settings: Conf, tests: Mapping[tuple[str, str], Tested], now: datetime, timeout: float = TIMEOUT
     ) -> None:
         self._settings, self._known, self._now = settings, tests, now
-        self._lookups = [Lookup([server], timeout) for server in name_servers(settings) or _system()]
+        servers = name_servers(settings)[:_MOST_SERVERS] or _system()
+        # The time-out is for all of them together, so that a list that hangs can't fill a batch.
+        self._lookups = [Lookup([server], timeout / len(servers)) for server in servers]
         self._places = asyncio.Semaphore(AT_ONCE)
         self._testing: dict[tuple[str, str], asyncio.Task[Tested]] = {}
         self.fresh: dict[tuple[str, str], Tested] = {}
@@ -153,4 +156,4 @@ def _system() -> list[str]:
         servers = [str(each) for each in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
         servers = []
-    return servers[:3] or ["127.0.0.1"]
+    return servers[:_MOST_SERVERS] or ["127.0.0.1"]

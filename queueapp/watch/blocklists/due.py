@@ -20,6 +20,7 @@ from queueapp.watch.blocklists.settle import EVERY
 from queueapp.watch.blocklists.targets import Target
 
 LEASE = timedelta(minutes=2)
+LATER = timedelta(seconds=30)
 FAR = 2 * EVERY
 KEEP = timedelta(days=30)
 KEEP_CHANGES = timedelta(days=365)
@@ -67,11 +68,10 @@ def claim(now: datetime, most: int) -> list[Listing]:
     return claimed
 
 
-def give_back(rows: Iterable[Listing], now: datetime) -> None:
-    """Not asked in time: they are due as before."""
-    Listing.objects.filter(pk__in=[row.pk for row in rows], next_check_at__isnull=False).update(
-        next_check_at=now
-    )
+def give_back(listings: Iterable[Listing], now: datetime) -> None:
+    """Not asked in time: they are due again soon, behind those that answer."""
+    left = Listing.objects.filter(pk__in=[each.pk for each in listings], next_check_at__isnull=False)
+    left.update(next_check_at=now + LATER)
 
 
 def _soon(now: datetime, spread: timedelta) -> datetime:
@@ -92,7 +92,12 @@ def _rest(ids: list[int], now: datetime) -> None:
         listings = Listing.objects.filter(pk__in=ids[start : start + _STEP])
         named = Q(named_at__gt=now - NAMED_FOR)
         listings.filter(named, next_check_at__isnull=False).update(
-            next_check_at=None, state=ListingState.UNKNOWN, is_confirmed=False, since=now, error=NOT_ASKED
+            next_check_at=None,
+            state=ListingState.UNKNOWN,
+            is_confirmed=False,
+            since=now,
+            error=NOT_ASKED,
+            asked_at=None,
         )
         listings.exclude(named).filter(is_current=True).update(
             is_current=False, next_check_at=None, asked_at=None

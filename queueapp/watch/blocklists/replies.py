@@ -19,10 +19,9 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from queueapp import events
 from queueapp.models import Attempt, Bookmark, Listing, ListingChange
 from queueapp.models.listing import NAMED_FOR
-from queueapp.watch.blocklists import targets
+from queueapp.watch.blocklists import news, targets
 from queueapp.watch.blocklists.due import NOT_ASKED
 from queueapp.watch.blocklists.lists import LISTS, Blocklist
 
@@ -75,7 +74,7 @@ def look() -> int:
         for (target, name), evidence in sorted(found.items()):
             _mark(target, name, evidence)
         if found:
-            events.publish("listings")
+            news.tell()
     return len(found)
 
 

@@ -1,6 +1,6 @@
 """The task of the process `watch`: a bounded batch of checks every few seconds.
 
-Promises: a batch ends within AT_MOST seconds; what was not asked by then is due as before. Failure: a pair
+Promises: a batch ends within AT_MOST seconds; what was not asked by then is due again soon. Failure: a pair
 that can't be asked is unknown and says why, without a key, and spoils no other; a process that dies costs
 the claimed pairs LEASE. Off (MAILWEIR_BLOCKLISTS=no), it asks nothing.
 """
@@ -16,9 +16,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from queueapp import conf, events
+from queueapp import conf
 from queueapp.models import BlocklistTest, Listing, ListingChange, ListingState
-from queueapp.watch.blocklists import answer, due, senders, targets
+from queueapp.watch.blocklists import answer, due, news, senders, targets
 from queueapp.watch.blocklists.answer import Reading
 from queueapp.watch.blocklists.asking import Asker, Pair, Tested
 from queueapp.watch.blocklists.lists import LISTS, chosen
@@ -28,7 +28,6 @@ from queueapp.watch.blocklists.settle import Turn, settle
 BATCH = 20
 AT_MOST = 5.0
 ARRANGE_EVERY = 60.0
-EVENT = "listings"
 _CHECKED = (
     "state", "is_confirmed", "since", "confirmed_at", "doubted_at", "answered_at", "checked_at",
     "next_check_at", "asked_at", "codes", "meaning", "severity", "reason", "error", "told",
@@ -38,12 +37,15 @@ log = logging.getLogger(__name__)
 
 
 def check() -> int:
-    """One round; returns how many pairs were checked."""
+    """One round: what is due, as far as the time goes; returns how many pairs were checked."""
     global _arranged_at
     if time.monotonic() - _arranged_at > ARRANGE_EVERY or not _arranged_at:
         arrange()
         _arranged_at = time.monotonic()
-    return batch(timezone.now())
+    n, end = 0, time.monotonic() + AT_MOST
+    while (left := end - time.monotonic()) > 0 and (done := batch(timezone.now(), within=left)):
+        n += done
+    return n
 
 
 def arrange() -> None:
@@ -71,7 +73,7 @@ def batch(now: datetime, most: int = BATCH, within: float = AT_MOST) -> int:
             _save(row, turn, now)
         due.give_back([row for row, reading in zip(rows, readings, strict=True) if reading is None], now)
         if turns:
-            events.publish(EVENT)
+            news.tell()
     return len(turns)
 
 

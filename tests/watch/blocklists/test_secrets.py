@@ -16,7 +16,7 @@ from queueapp.watch.blocklists.lists import LISTS
 from tests.dashboard.people import as_role
 from tests.watch.blocklists.zones import KEY, OURS, a_source, asking, checked, listed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ZONE = f"{KEY}.zen.dq.spamhaus.net"
 KEYS = (("spamhaus", KEY),)
 NOW = timezone.now()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -55,11 +55,13 @@ def alive(server: DnsServer, *names: str, zones: dict[str, str] | None = None) -
             listed(server, (zones or {}).get(name, each.zone), each.test_entries(kind)[0])
 
 
-@contextmanager
+@contextlib.contextmanager
 def asking(*names: str, servers: int = 1, **changes: Any) -> Iterator[DnsServer]:
     """The lists are asked by a DNS server that knows nothing yet but their test entries; by two, the second
     stands in `server.other`."""
-    with DnsServer() as server, DnsServer() as other:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(DnsServer())
+        other = stack.enter_context(DnsServer()) if servers > 1 else server
         other.records = server.records
         server.other = other  # type: ignore[attr-defined]
         alive(server, *(name for name in names if LISTS[name].zone))
