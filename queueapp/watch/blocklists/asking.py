@@ -26,6 +26,7 @@ TIMEOUT = 3.0
 GOOD_FOR = timedelta(days=1)
 """How long a list whose test entries were right is believed."""
 BAD_FOR = timedelta(hours=1)
+UNKNOWN_FOR = timedelta(minutes=5)
 _MOST_REASON = 1000
 _MOST_SERVERS = 3
 OK = "ok"
@@ -50,7 +51,8 @@ class Tested:
     at: datetime
 
     def stands(self, now: datetime) -> bool:
-        return timedelta(0) <= now - self.at < (GOOD_FOR if self.result == OK else BAD_FOR)
+        stands_for = {OK: GOOD_FOR, "error": BAD_FOR}.get(self.result, UNKNOWN_FOR)
+        return timedelta(0) <= now - self.at < stands_for
 
 
 class Asker:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from queueapp import conf
-from queueapp.models import DkimKey, EgressSource, KeyState
+from queueapp.models import Attempt, DkimKey, EgressSource, KeyState
 from queueapp.watch.blocklists import senders
 
 MOST_SOURCES = 500
 MOST_DOMAINS = 200
+_LAST = 500  # attempts that are looked at
 _NAME = re.compile(
     r"(?=.{4,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\Z"
 )
@@ -63,6 +64,9 @@ def current() -> Targets:
     targets = Targets()
     for name, what in _names():
         targets.add(name, what)
+    for address in _left_from():
+        if address not in targets.found:
+            targets.add(address, "address that mail left from")
     return targets
 
 
@@ -87,6 +91,21 @@ def _why_no_domain(name: str) -> str:
     if any(name == each or name.endswith(f".{each}") for each in _RESERVED):
         return "a reserved name, which no list knows"
     return ""
+
+
+def _left_from() -> list[str]:
+    """Where the last mail left from: the address that the system chooses, too. Loopback is the sandbox."""
+    last = Attempt.objects.exclude(source="").order_by("-pk").values_list("source", flat=True)[:_LAST]
+    found = sorted({each for each in last if not _is_loopback(each)})
+    ours = set(EgressSource.objects.filter(address__in=found).values_list("address", flat=True))
+    return [each for each in found if each not in ours]
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return True
 
 
 def _names() -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from queueapp.access import dkim
 from queueapp.models import Bookmark, EgressSource, Listing, ListingChange
 from queueapp.watch.blocklists import due, run, senders, targets
 from tests.access.by import by
-from tests.dashboard.rows import a_message
+from tests.dashboard.rows import a_delivery, a_message, an_attempt
 from tests.watch.blocklists.zones import OURS, OURS6, a_source, asking
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +55,16 @@ def test_it_leaves_out_what_no_list_knows(name: str, why: str) -> None:
     found.add(name, "test")
     assert not found.found
     assert why in found.skipped[0].why
+
+
+def test_it_learns_the_address_that_the_system_chose() -> None:
+    a_source("45.67.89.11", is_active=False)
+    for source in (OURS, "45.67.89.11", "127.0.0.1", "192.168.3.4", "", "nonsense"):
+        an_attempt(a_delivery(), source=source)
+    found = targets.current()
+    assert found.found[OURS].what == ["address that mail left from"]
+    assert found.found["45.67.89.11"].what == ["egress source mx-45.67.89.11 (drained)"]
+    assert {each.name for each in found.skipped} == {"localhost", "192.168.3.4"}
 
 
 def test_sender_domains_are_those_of_the_last_days() -> None:
