@@ -30,6 +30,7 @@ UNKNOWN_FOR = timedelta(minutes=5)
 _MOST_REASON = 1000
 _MOST_SERVERS = 3
 OK = "ok"
+_COUNT = ("listed", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,15 @@ class Asker:
             return reading
 
     async def _look(self, blocklist: Blocklist, target: str, kind: str, but: int = -1) -> tuple[Reading, int]:
-        """By the first name server that answers; `but` one."""
-        name, reading, server = query_name(blocklist, target, kind, self._settings), answer.unknown(""), -1
+        """By the first name server whose answer counts, `but` one; else what the first of them said."""
+        name, said = query_name(blocklist, target, kind, self._settings), []
         for server, lookup in enumerate(self._lookups):
             if server != but:
                 reading = self._read(blocklist, await lookup.find(name, "A"))
-                if reading.state != "unknown":
-                    break
-        return reading, server
+                if reading.state in _COUNT:
+                    return reading, server
+                said.append((reading, server))
+        return min(said, key=lambda each: each[0].state == "unknown")
 
     def _read(self, blocklist: Blocklist, found: Found) -> Reading:
         if found.status is Status.FAILED:

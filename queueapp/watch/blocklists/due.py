@@ -29,9 +29,7 @@ _STEP = 500
 NOT_ASKED = "Not asked: the list is not chosen, or the address is none that lists know."
 
 
-def arrange(
-    targets: Iterable[Target], lists: Iterable[Blocklist], now: datetime, spread: timedelta = FIRST_WITHIN
-) -> int:
+def arrange(targets: Iterable[Target], lists: Iterable[Blocklist], now: datetime) -> int:
     """Make rows for new pairs, wake those that are back, let go of the rest. Returns how many are checked."""
     by_kind = [(each, set(each.kinds)) for each in lists]
     wanted = {
@@ -47,7 +45,7 @@ def arrange(
         ).values_list("pk", "target", "list_name", "is_asked")
     }
     new = [
-        Listing(target=target, list_name=name, kind=kind, since=now, next_check_at=_soon(now, spread))
+        Listing(target=target, list_name=name, kind=kind, since=now, next_check_at=_soon(now))
         for (target, name), kind in wanted.items()
         if (target, name) not in there
     ]
@@ -74,8 +72,8 @@ def give_back(listings: Iterable[Listing], now: datetime) -> None:
     left.update(next_check_at=now + LATER)
 
 
-def _soon(now: datetime, spread: timedelta) -> datetime:
-    return now + spread * random.random()  # noqa: S311
+def _soon(now: datetime) -> datetime:
+    return now + FIRST_WITHIN * random.random()  # noqa: S311
 
 
 def _wake(ids: list[int], now: datetime) -> None:

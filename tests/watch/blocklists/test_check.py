@@ -140,6 +140,29 @@ def test_it_confirms_at_once_by_two_name_servers() -> None:
     assert [turn.state for turn in ListingChange.objects.order_by("pk")] == ["listed", "clean"]
 
 
+@pytest.mark.once
+def test_a_name_server_that_is_refused_does_not_hide_one_that_is_answered() -> None:
+    a_source()
+    with asking("spamhaus-zen", servers=2) as server:
+        server.other.records = dict(server.records)  # type: ignore[attr-defined]
+        listed(server.other, ZEN, OURS, "127.0.0.3")  # type: ignore[attr-defined]
+        server.records[f"*.{ZEN}"] = {"A": ["127.255.255.254"]}
+        server.records.pop(f"2.0.0.127.{ZEN}")
+        row = checked(NOW)
+    assert (row.state, row.is_confirmed) == ("listed", False)
+
+
+def test_one_round_arranges_and_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_arranged_at", 0.0)
+    monkeypatch.setattr(due, "FIRST_WITHIN", timedelta(0))
+    for n in range(30):  # more than a batch
+        a_source(f"45.67.89.{n + 1}")
+    with asking("psbl"):
+        assert run.check() == 30
+        assert run.check() == 0
+    assert set(Listing.objects.values_list("state", flat=True)) == {"clean"}
+
+
 def test_it_needs_two_clean_answers_to_end_a_listing() -> None:
     a_source()
     with asking("psbl") as server:

@@ -137,3 +137,10 @@ def test_a_key_goes_into_the_name_and_out_of_every_text() -> None:
     assert name == f"10.89.67.45.{KEY}.zen.dq.spamhaus.net"
     assert hidden(f"{name} and {KEY.upper()}", settings) == "10.89.67.45.….zen.dq.spamhaus.net and …"
     assert KEY not in repr(settings)
+
+
+def test_a_key_that_is_none_is_refused_without_being_shown() -> None:
+    with pytest.raises(conf.WrongSetting) as caught:
+        conf.load({"MAILWEIR_BLOCKLIST_KEYS": f"spamhaus={KEY}, abusix=no key"})
+    assert KEY not in str(caught.value)
+    assert "NAME=KEY" in str(caught.value)
