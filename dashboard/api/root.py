@@ -14,6 +14,7 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     audit,
+    blocklists,
     deliveries,
     domains,
     egress,
@@ -55,6 +56,7 @@ for module in (
     summary,
     stats,
     audit,
+    blocklists,
 ):
     api.add_router("", module.router)
 
