@@ -35,7 +35,7 @@ LOOKS = (("light", WIDE), ("dark", WIDE), ("light", NARROW))
 
 _PARTS = (
     ("web", "127.0.0.1:8000", 0), ("smtpd", "127.0.0.1:2525", 0), ("sandbox", "127.0.0.1:1025", 0),
-    ("worker-1", "", 0), ("worker-2", "", 1), ("operator", "", 0), ("scheduler", "", 0),
+    ("worker-1", "", 0), ("worker-2", "", 1), ("operator", "", 0), ("scheduler", "", 0), ("watch", "", 0),
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ PRELOAD = (
     "queueapp.engine.reaper",
     "queueapp.engine.prune",
     "queueapp.operations.run",
+    "queueapp.watch.pulse",
 )
 RUNNERS = ("runners",)
 OPERATIONS = ("operations",)
@@ -91,6 +92,10 @@ def scheduler(ready: Ready) -> None:
     schedule.run(ready)
 
 
+def watch(ready: Ready) -> None:
+    schedule.run(ready, schedule.watching())
+
+
 def slot(conf: Conf, number: int) -> str:
     """The name of this machine's n-th worker; another home on the same machine has others."""
     place = hashlib.sha256(os.fsencode(conf.home)).hexdigest()[:8]
@@ -129,4 +134,6 @@ def all_parts(conf: Conf, http: socket.socket, smtp: socket.socket, box: socket.
         # One of its own, so that who deletes by the thousand waits for no runner, and none for them.
         *([Part("operator", worker(conf, 0, OPERATIONS), 1)] if conf.workers else []),
         Part("scheduler", scheduler, 0),
+        # Last to start, and stopped with what takes mail in: what is missing then is no alarm.
+        Part("watch", watch, 0),
     ]

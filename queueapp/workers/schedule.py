@@ -78,6 +78,13 @@ def figures() -> list[Task]:
     ]
 
 
+def watching() -> list[Task]:
+    """What the process `watch` does: it looks from outside, and needs neither workers nor Redis."""
+    return [
+        Task("queueapp.watch.pulse.beat", 10.0),
+    ]
+
+
 def prune() -> int:
     """Remove what is past its retention, in small steps; what is left after a while waits an hour."""
     from queueapp.engine import prune as engine

@@ -73,13 +73,14 @@ def test_it_works(system: System) -> None:
         "worker-2",
         "operator",
         "scheduler",
+        "watch",
     }
     assert re.search(r"^smtpd +127\.0\.0\.1:\d+$", system.log(), re.MULTILINE)
 
 
 def test_every_part_comes_back_where_it_was(system: System) -> None:
     before = dict(system.run)
-    for name in ("web", "smtpd", "sandbox", "scheduler", "worker-1", "valkey"):
+    for name in ("web", "smtpd", "sandbox", "scheduler", "watch", "worker-1", "valkey"):
         pid = part(system, name)["pid"]
         os.kill(pid, signal.SIGKILL)
         found = restarted(system, name, pid)
@@ -223,7 +224,7 @@ def test_it_warns_of_what_will_hurt(idle: System) -> None:
 # Each part alone
 
 
-@pytest.mark.parametrize("name", ["web", "smtpd", "sandbox", "scheduler"])
+@pytest.mark.parametrize("name", ["web", "smtpd", "sandbox", "scheduler", "watch"])
 def test_a_part_runs_alone_and_ends_well(idle: System, name: str) -> None:
     idle.manage("migrate", "--verbosity", "0")
     with subprocess.Popen(
@@ -237,7 +238,7 @@ def test_a_part_runs_alone_and_ends_well(idle: System, name: str) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith(name), process.stderr and process.stderr.read()
-        if name != "scheduler":
+        if name not in ("scheduler", "watch"):
             host, _, port = line.split()[1].removeprefix("http://").rpartition(":")
             key = {"web": "http", "smtpd": "smtp"}.get(name, name)
             assert idle.run[key].endswith(f"{host}:{port}")
