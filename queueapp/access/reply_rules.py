@@ -1,9 +1,10 @@
 """Lines of the classifier that administrators add: made, tried, switched on and off, edited, deleted.
 
-Promises: a line counts only where exactly what it says was tried on the last day's attempts (stats/trials.py);
-a line that is changed is off until the change was tried. Each change, refused ones too, leaves an audit row,
-and the revision grows in its transaction, so runners hear of it within seconds. What a line may not do is
-checked here and promised by mail/classify.py: it never makes a temporary reply permanent or the reverse.
+Promises: a line counts only where exactly what it says was tried on the last day's attempts
+(stats/trials.py); a line that is changed is off until the change was tried. Each change, refused ones too,
+leaves an audit row, and the revision grows in its transaction, so runners hear of it within seconds. What a
+line may not do is checked here and promised by mail/classify.py: it never makes a temporary reply permanent
+or the reverse.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def checked(asked: Asked) -> Asked:
     if made.provider and made.site:
         raise Wrong("site", "a line holds for a provider or for a site, not for both")
     if made.provider and made.provider in PROVIDERS and not PROVIDERS[made.provider].hosts:
-        raise Wrong("provider", f"{PROVIDERS[made.provider].title} has no MX hosts of its own: name a site instead")
+        raise Wrong(
+            "provider", f"{PROVIDERS[made.provider].title} has no MX hosts of its own: name a site instead"
+        )
     if not made.note.isprintable() or len(made.note) > 200:
         raise Wrong("note", "a note is at most 200 printable characters")
     if not 0 <= made.position <= 9999:
@@ -93,10 +96,15 @@ def checked(asked: Asked) -> Asked:
 
 def create(actor: Actor, asked: Asked, *, is_on: bool = False) -> ReplyRule:
     """Switched off, unless it was tried and is wanted on."""
-    with audited(actor, "admin", "reply_rule.create", f"own:{asked.name[:48]}") as detail, transaction.atomic():
+    with (
+        audited(actor, "admin", "reply_rule.create", f"own:{asked.name[:48]}") as detail,
+        transaction.atomic(),
+    ):
         made = checked(asked)
         if ReplyRule.objects.count() >= MOST:
-            raise Taken(f"There are {MOST} lines already, which is the most: delete one that decides nothing.")
+            raise Taken(
+                f"There are {MOST} lines already, which is the most: delete one that decides nothing."
+            )
         if is_on:
             _must_be_tried(made)
         try:
@@ -110,7 +118,7 @@ def create(actor: Actor, asked: Asked, *, is_on: bool = False) -> ReplyRule:
 
 
 def edit(actor: Actor, pk: int, asked: Asked, *, is_on: bool | None = None) -> ReplyRule:
-    """A line whose decisions change is off until that was tried; `is_on` None leaves it as far as that allows."""
+    """A line that decides otherwise is off until that was tried; `is_on` None leaves it where that allows."""
     with audited(actor, "admin", "reply_rule.edit", f"reply rule {pk}") as detail:
         row = _row(pk)
         before, made = asked_of(row), checked(asked)

@@ -116,7 +116,8 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
 
 
 def _delete(
-    ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot | RuleHour]
+    ids: object,
+    model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot | RuleHour],
 ) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 

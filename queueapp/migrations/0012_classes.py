@@ -4,61 +4,111 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('queueapp', '0009_board'),
+        ("queueapp", "0009_board"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ReplyRule',
+            name="ReplyRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='As `own:name` in the rule of an attempt.', max_length=48, unique=True)),
-                ('position', models.PositiveSmallIntegerField(default=100, help_text='The lowest is asked first.')),
-                ('reply_class', models.CharField(max_length=16)),
-                ('texts', models.JSONField(default=list, help_text='Any of these must occur: lower case, * is anything.')),
-                ('codes', models.JSONField(default=list, help_text='Beginnings of replies: 4, 421, 550 5.4.1.')),
-                ('stage', models.CharField(blank=True, max_length=10)),
-                ('delay', models.PositiveIntegerField(blank=True, help_text='Seconds to wait where the reply itself names no time.', null=True)),
-                ('provider', models.CharField(blank=True, help_text="Only for this provider's MX hosts.", max_length=32)),
-                ('site', models.CharField(blank=True, help_text='Only for MX hosts in this domain.', max_length=255)),
-                ('note', models.CharField(blank=True, max_length=200)),
-                ('is_on', models.BooleanField(default=False)),
-                ('made_by', models.CharField(max_length=150)),
-                ('made_at', models.DateTimeField(auto_now_add=True)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="As `own:name` in the rule of an attempt.", max_length=48, unique=True
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(default=100, help_text="The lowest is asked first."),
+                ),
+                ("reply_class", models.CharField(max_length=16)),
+                (
+                    "texts",
+                    models.JSONField(
+                        default=list, help_text="Any of these must occur: lower case, * is anything."
+                    ),
+                ),
+                (
+                    "codes",
+                    models.JSONField(default=list, help_text="Beginnings of replies: 4, 421, 550 5.4.1."),
+                ),
+                ("stage", models.CharField(blank=True, max_length=10)),
+                (
+                    "delay",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Seconds to wait where the reply itself names no time.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "provider",
+                    models.CharField(
+                        blank=True, help_text="Only for this provider's MX hosts.", max_length=32
+                    ),
+                ),
+                (
+                    "site",
+                    models.CharField(
+                        blank=True, help_text="Only for MX hosts in this domain.", max_length=255
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=200)),
+                ("is_on", models.BooleanField(default=False)),
+                ("made_by", models.CharField(max_length=150)),
+                ("made_at", models.DateTimeField(auto_now_add=True)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
             ],
         ),
         migrations.CreateModel(
-            name='ReplyTrial',
+            name="ReplyTrial",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.JSONField(help_text='The line as it was tried.')),
-                ('digest', models.CharField(db_index=True, max_length=64)),
-                ('asked_by', models.CharField(max_length=150)),
-                ('asked_at', models.DateTimeField()),
-                ('since', models.DateTimeField(help_text='The day that is looked at begins here.')),
-                ('first', models.BigIntegerField()),
-                ('reached', models.BigIntegerField()),
-                ('reached_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('n_looked', models.PositiveBigIntegerField(default=0)),
-                ('n_decided', models.PositiveBigIntegerField(default=0)),
-                ('changes', models.JSONField(default=list, help_text='[[class it had, class it gets, n], …]')),
-                ('groups', models.JSONField(default=list, help_text='Grouped examples, the largest first.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.JSONField(help_text="The line as it was tried.")),
+                ("digest", models.CharField(db_index=True, max_length=64)),
+                ("asked_by", models.CharField(max_length=150)),
+                ("asked_at", models.DateTimeField()),
+                ("since", models.DateTimeField(help_text="The day that is looked at begins here.")),
+                ("first", models.BigIntegerField()),
+                ("reached", models.BigIntegerField()),
+                ("reached_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("n_looked", models.PositiveBigIntegerField(default=0)),
+                ("n_decided", models.PositiveBigIntegerField(default=0)),
+                (
+                    "changes",
+                    models.JSONField(default=list, help_text="[[class it had, class it gets, n], …]"),
+                ),
+                ("groups", models.JSONField(default=list, help_text="Grouped examples, the largest first.")),
             ],
         ),
         migrations.CreateModel(
-            name='RuleHour',
+            name="RuleHour",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(help_text="The hour's start, UTC.")),
-                ('rule', models.CharField(max_length=64)),
-                ('n', models.PositiveBigIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(help_text="The hour's start, UTC.")),
+                ("rule", models.CharField(max_length=64)),
+                ("n", models.PositiveBigIntegerField(default=0)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('at', 'rule'), name='rule_hour_once')],
+                "constraints": [models.UniqueConstraint(fields=("at", "rule"), name="rule_hour_once")],
             },
         ),
     ]

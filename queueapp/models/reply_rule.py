@@ -88,7 +88,7 @@ class ReplyRule(models.Model):
 
 class ReplyTrial(models.Model):
     """What a line would have decided of the last day's attempts: looked through newest first, in slices
-    (stats/trials.py). `reached` is the attempt above which all is looked at, `first` the oldest of the day."""
+    (stats/trials.py). From `reached` on all is looked at; `first` is the oldest of the day."""
 
     line = models.JSONField(help_text="The line as it was tried.")
     digest = models.CharField(max_length=64, db_index=True)

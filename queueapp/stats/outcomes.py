@@ -1,6 +1,6 @@
 """Reads the attempts that came since the last look, and keeps the figures of the board with them: last
-outcomes, times to deliver, classes of replies, the last error, by domain and by site; and how often each line of
-the classifier decided.
+outcomes, times to deliver, classes of replies, the last error, by domain and by site; and how often each
+line of the classifier decided.
 
 In the background, so that an outcome's commit costs what it did before. Promises: each attempt is
 counted once, however often this runs and on however many machines: the bookmark moves in the

@@ -93,7 +93,9 @@ def _tables(trial: ReplyTrial) -> tuple[Table, Pattern]:
     row = ReplyRule.objects.filter(name=line.name).first()
     place = (row.position if row else trial.line.get("position", 0), line.name)
     others = ReplyRule.objects.filter(is_on=True).exclude(name=line.name).order_by("position", "name")
-    lines = sorted([(place, line), *(((each.position, each.name), each.line) for each in others)], key=_by_place)
+    lines = sorted(
+        [(place, line), *(((each.position, each.name), each.line) for each in others)], key=_by_place
+    )
     return Table(tuple(each for _, each in lines)), line
 
 
@@ -135,7 +137,7 @@ def _largest(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _may_match(line: Pattern) -> Q:
-    """No less than what the line can decide, as far as the database can tell without reading every text here."""
+    """No less than what the line can decide, as far as the database can tell."""
     asked = Q(code__gte=400)
     if line.stage:
         asked &= Q(stage__in=(line.stage, ""))

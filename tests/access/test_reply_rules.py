@@ -1,4 +1,5 @@
-"""Lines of the administrator's own: what they may be, that they are tried first, that they win, and the audit."""
+"""Lines of the administrator's own: what they may be, that they are tried first, that they win; the
+audit."""
 
 from __future__ import annotations
 

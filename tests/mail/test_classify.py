@@ -61,7 +61,18 @@ def test_each_sample_uses_names_and_addresses_kept_for_documentation(pattern: Pa
 def test_it_knows_the_words_of_the_large_providers() -> None:
     assert len(PATTERNS) >= 300
     n = Counter(pattern.provider for pattern in PATTERNS)
-    for provider in ("google", "microsoft", "outlook", "yahoo", "apple", "gmx", "comcast", "mimecast", "cisco", "qq"):
+    for provider in (
+        "google",
+        "microsoft",
+        "outlook",
+        "yahoo",
+        "apple",
+        "gmx",
+        "comcast",
+        "mimecast",
+        "cisco",
+        "qq",
+    ):
         assert n[provider] >= 5, provider
     assert set(n) - {""} <= PROVIDERS.keys()
 

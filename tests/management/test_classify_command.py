@@ -16,7 +16,6 @@ from queueapp.mail.patterns import PATTERNS
 from queueapp.management.commands import classify as command
 from tests.management.calls import manage
 
-
 pytestmark = pytest.mark.django_db
 
 
@@ -122,8 +121,8 @@ def test_it_tells_the_first_bad_lines_and_counts_the_rest(tmp_path: Path) -> Non
 
 
 def test_it_judges_varied_replies_quickly(tmp_path: Path) -> None:
-    """All different, so that what was judged before is no help. A fifth of what docs/replies.md says, for slow
-    and busy machines; measured by the processor's time."""
+    """All different, so that what was judged before is no help. A fifth of what docs/replies.md says, for
+    slow and busy machines; measured by the processor's time."""
     lines = [f"{PATTERNS[n % len(PATTERNS)].example} id {n:x} u{n * 7}" for n in range(4_000)]
     path = replies_in(tmp_path, *lines)
     table = Table()

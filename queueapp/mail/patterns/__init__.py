@@ -16,7 +16,18 @@ from typing import Any
 from queueapp.mail.classes import CLASSES
 from queueapp.mail.providers import PROVIDERS
 
-FILES = ("google", "microsoft", "yahoo", "isps", "europe", "asia", "hosting", "gateways", "servers", "general")
+FILES = (
+    "google",
+    "microsoft",
+    "yahoo",
+    "isps",
+    "europe",
+    "asia",
+    "hosting",
+    "gateways",
+    "servers",
+    "general",
+)
 WORD = re.compile(r"[^\W_]{3,}")
 STAGES = ("connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
 MAX_DELAY = 86_400
@@ -80,7 +91,9 @@ def check(pattern: Pattern) -> None:
             )
     for limit in pattern.codes:
         if not _LIMIT.match(limit):
-            raise PatternError("codes", f"{limit[:40]!r} is not the beginning of a reply, such as 4, 421 or 550 5.4.1")
+            raise PatternError(
+                "codes", f"{limit[:40]!r} is not the beginning of a reply, such as 4, 421 or 550 5.4.1"
+            )
     if pattern.reply_class not in CLASSES:
         raise PatternError("class", f"there is no class {pattern.reply_class!r}")
     if pattern.stage and pattern.stage not in STAGES:

@@ -36,8 +36,12 @@ class Command(Base):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE")
-        parser.add_argument("--summary", action="store_true", help="A report of classes, with counts and examples.")
-        parser.add_argument("--host", default="", help="The MX host that gave them, for lines that hold for one.")
+        parser.add_argument(
+            "--summary", action="store_true", help="A report of classes, with counts and examples."
+        )
+        parser.add_argument(
+            "--host", default="", help="The MX host that gave them, for lines that hold for one."
+        )
         parser.add_argument("--stage", default="", help="What they answered: rcpt, dot … Empty: not known.")
         parser.add_argument("--shipped", action="store_true", help="Without lines of your own.")
 
@@ -46,7 +50,9 @@ class Command(Base):
         found = _found(options["file"], lines, options["stage"], options["host"])
         n_wrong = self._summary(found) if options["summary"] else self._each(found)
         if n_wrong > _MOST_TOLD:
-            self.stderr.write(f"{n_wrong:,} lines are no SMTP replies; the first {_MOST_TOLD} are told above.")
+            self.stderr.write(
+                f"{n_wrong:,} lines are no SMTP replies; the first {_MOST_TOLD} are told above."
+            )
         return 1 if n_wrong else None
 
     def _lines(self) -> Table:
@@ -122,7 +128,9 @@ def _found(name: str, lines: Table, stage: str, host: str) -> Iterator[Found]:
             yield number, *verdict(line, lines, stage, host)
 
 
-def verdict(line: bytes, lines: Table, stage: str = "", host: str = "") -> tuple[dict[str, Any], Reply | None]:
+def verdict(
+    line: bytes, lines: Table, stage: str = "", host: str = ""
+) -> tuple[dict[str, Any], Reply | None]:
     """Class and reply of one line, or an object with `error` in its place."""
     try:
         reply = Reply.parse(line)
