@@ -25,7 +25,7 @@ _REFUSALS = {(401, 403, 404, 409, 422, 503): Error}
 _MOST_REPLY = 10_000
 
 
-class LineIn(Strict):
+class ReplyLineIn(Strict):
     name: str = Field(max_length=100)
     reply_class: str = Field(alias="class", max_length=40)
     texts: list[str] = []
@@ -38,11 +38,11 @@ class LineIn(Strict):
     position: int = 100
 
 
-class RuleIn(LineIn):
+class ReplyRuleIn(ReplyLineIn):
     is_on: bool = False
 
 
-class RuleChange(Strict):
+class ReplyRuleChange(Strict):
     name: str | None = None
     reply_class: str | None = Field(None, alias="class", max_length=40)
     texts: list[str] | None = None
@@ -56,7 +56,7 @@ class RuleChange(Strict):
     is_on: bool | None = None
 
 
-class RuleOut(Schema):
+class ReplyRuleOut(Schema):
     id: int
     name: str
     rule: str
@@ -76,19 +76,19 @@ class RuleOut(Schema):
     changed_at: datetime
 
 
-class ChangeOut(Schema):
+class ReplyChangeOut(Schema):
     had: str
     gets: str
     n: int
 
 
-class ExampleOut(ChangeOut):
+class ReplyExampleOut(ReplyChangeOut):
     reply: str
     host: str
     delivery: int
 
 
-class TrialOut(Schema):
+class ReplyTrialOut(Schema):
     id: int
     state: Literal["running", "done"]
     line: dict[str, Any]
@@ -96,8 +96,8 @@ class TrialOut(Schema):
     reached_at: datetime | None
     n_looked: int
     n_decided: int
-    changes: list[ChangeOut]
-    examples: list[ExampleOut]
+    changes: list[ReplyChangeOut]
+    examples: list[ReplyExampleOut]
     asked_at: datetime
     ended_at: datetime | None
 
@@ -108,14 +108,14 @@ class ReplyIn(Strict):
     host: str = Field("", max_length=255)
 
 
-class MatchOut(Schema):
+class ReplyMatchOut(Schema):
     rule: str
     reply_class: str = Field(alias="class")
     provider: str
     url: str
 
 
-class MeaningOut(Schema):
+class ReplyMeaningOut(Schema):
     reply_class: str = Field(alias="class")
     permanent: bool
     code: int
@@ -127,11 +127,14 @@ class MeaningOut(Schema):
     sentence: str
     advice: str
     code_class: str
-    matches: list[MatchOut]
+    matches: list[ReplyMatchOut]
 
 
 @router.get(
-    "/reply-rules", auth=Needs("read"), response={200: list[RuleOut], (401, 403, 503): Error}, by_alias=True
+    "/reply-rules",
+    auth=Needs("read"),
+    response={200: list[ReplyRuleOut], (401, 403, 503): Error},
+    by_alias=True,
 )
 def rules(request: HttpRequest) -> list[dict[str, Any]]:
     """Lines of your own, in the order in which they are asked; `n_day` is what each decided in 24 hours."""
@@ -139,20 +142,20 @@ def rules(request: HttpRequest) -> list[dict[str, Any]]:
     return [_rule(row, n_day) for row in ReplyRule.objects.order_by("position", "name")]
 
 
-@router.post("/reply-rules", auth=Asks("admin"), response={201: RuleOut, **_REFUSALS}, by_alias=True)
-def create_rule(request: HttpRequest, asked: RuleIn) -> Status[dict[str, Any]]:
+@router.post("/reply-rules", auth=Asks("admin"), response={201: ReplyRuleOut, **_REFUSALS}, by_alias=True)
+def create_rule(request: HttpRequest, asked: ReplyRuleIn) -> Status[dict[str, Any]]:
     """Off, unless `is_on` asks otherwise and exactly this line was tried (409 where it was not)."""
     made = access.create(actor(request), _asked(asked), is_on=asked.is_on)
     return Status(201, _rule(made, {}))
 
 
-@router.post("/reply-rules/trial", auth=Asks("admin"), response={202: TrialOut, **_REFUSALS})
-def try_rule(request: HttpRequest, asked: LineIn) -> Status[dict[str, Any]]:
+@router.post("/reply-rules/trial", auth=Asks("admin"), response={202: ReplyTrialOut, **_REFUSALS})
+def try_rule(request: HttpRequest, asked: ReplyLineIn) -> Status[dict[str, Any]]:
     """What a line would have decided in the last 24 hours. Many attempts are looked at in the background."""
     return Status(202, _trial(access.attempt(actor(request), _asked(asked))))
 
 
-@router.get("/reply-rules/trials/{trial_id}", auth=Needs("read"), response={200: TrialOut, **_REFUSALS})
+@router.get("/reply-rules/trials/{trial_id}", auth=Needs("read"), response={200: ReplyTrialOut, **_REFUSALS})
 def trial(request: HttpRequest, trial_id: int) -> dict[str, Any]:
     """How far it is; `examples` are grouped, the largest groups first."""
     row = ReplyTrial.objects.filter(pk=trial_id).first() if 0 < trial_id < 2**63 else None
@@ -162,9 +165,9 @@ def trial(request: HttpRequest, trial_id: int) -> dict[str, Any]:
 
 
 @router.patch(
-    "/reply-rules/{rule_id}", auth=Asks("admin"), response={200: RuleOut, **_REFUSALS}, by_alias=True
+    "/reply-rules/{rule_id}", auth=Asks("admin"), response={200: ReplyRuleOut, **_REFUSALS}, by_alias=True
 )
-def change_rule(request: HttpRequest, rule_id: int, asked: RuleChange) -> dict[str, Any]:
+def change_rule(request: HttpRequest, rule_id: int, asked: ReplyRuleChange) -> dict[str, Any]:
     """Only what is given changes. A line that decides otherwise than it was tried is switched off."""
     given = asked.model_dump(exclude_unset=True)
     is_on = given.pop("is_on", None)
@@ -188,7 +191,10 @@ def delete_rule(request: HttpRequest, rule_id: int) -> Status[None]:
 
 
 @router.post(
-    "/classify", auth=Needs("read"), response={200: MeaningOut, (401, 403, 422, 503): Error}, by_alias=True
+    "/classify",
+    auth=Needs("read"),
+    response={200: ReplyMeaningOut, (401, 403, 422, 503): Error},
+    by_alias=True,
 )
 def classify(request: HttpRequest, asked: ReplyIn) -> dict[str, Any]:
     """What a reply means, which line says so, and which others match."""
@@ -218,7 +224,7 @@ def _n_day() -> dict[str, int]:
     return {each.rule: each.n_day for each in replies.entries() if each.row}
 
 
-def _asked(asked: LineIn) -> Asked:
+def _asked(asked: ReplyLineIn) -> Asked:
     values = asked.model_dump(exclude={"is_on"})
     return Asked(**{**values, "texts": tuple(asked.texts), "codes": tuple(asked.codes)})
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from queueapp.engine import own_lines
 from queueapp.mail.classify import CLASSES, Account, Table, table
 from queueapp.mail.codes import ENHANCED, PLAIN
-from queueapp.mail.patterns import BY_NAME, PATTERNS, Pattern
+from queueapp.mail.patterns import BY_NAME, PATTERNS, STAGES, Pattern
 from queueapp.mail.providers import PROVIDERS
 from queueapp.mail.reply import Reply
 from queueapp.models import ReplyRule
@@ -26,9 +26,23 @@ DAY = timedelta(hours=24)
 KINDS = {"own": "yours", "pattern": "shipped", "code": "status code"}
 # What our own side says where no server did.
 _OURS = {
-    "client": "Our own client refused to send this mail to that server: it lacks what the mail needs.",
     "age": "The mail became older than it may be.",
+    "client": "Our own client refused to send this mail to that server: it lacks what the mail needs.",
+    "dns": "The mail servers of the domain could not be looked up, or there are none.",
+    "drained": "The addresses that may send this mail are drained.",
+    "internal": "A fault of ours, which the log tells.",
+    "journal": "The journal on our own disk could not be written.",
+    "mta-sts": "The domain's TLS policy (MTA-STS) was not met.",
+    "no-body": "The source of the mail is gone.",
+    "operation": "A person decided so.",
+    "reaped": "The runner that had the mail died.",
+    "requiretls": "The sender demands TLS all the way, and there was none.",
+    "signing": "The mail could not be signed.",
+    "site-backoff": "The site backs off: nothing was tried.",
+    "suspension": "The site has blocked our address: nothing was tried.",
+    "warm-up": "The address is warmed up, and has sent what it may today.",
 }
+_STAGE = "No reply came that could be read: the conversation broke off at this stage, or never began."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +89,8 @@ class Entry:
 
 def url_of(rule: str) -> str:
     """The page of a line, by what stands in `Attempt.rule`; "" for what is none."""
-    is_line = rule.partition(":")[0] in KINDS or rule in _OURS
-    return reverse("reply-line", args=[rule]) if is_line else ""
+    is_line = rule.partition(":")[0] in KINDS or rule in _OURS or _is_stage(rule)
+    return reverse("replies-line", args=[rule]) if is_line else ""
 
 
 def example_of(rule: str) -> str:
@@ -109,7 +123,8 @@ def entry(rule: str) -> Entry | None:
         return _shipped(BY_NAME[name], n_day) if name in BY_NAME else None
     if kind == "code" and _is_code(name):
         return _code(rule, n_day.get(rule, 0))
-    return Entry(rule, "ours", rule, note=_OURS[rule], n_day=n_day.get(rule, 0)) if rule in _OURS else None
+    note = _STAGE if _is_stage(rule) else _OURS.get(rule)
+    return Entry(rule, "ours", rule, note=note, n_day=n_day.get(rule, 0)) if note else None
 
 
 def found(
@@ -163,6 +178,10 @@ def _code(rule: str, n: int) -> Entry:
         note="" if _is_known(code) else "This code is in no table: its first digit is all that it says.",
         search=_searched(rule, reply_class),
     )  # fmt: skip
+
+
+def _is_stage(rule: str) -> bool:
+    return rule.startswith("stage:") and rule.removeprefix("stage:") in STAGES
 
 
 def _is_known(code: str) -> bool:

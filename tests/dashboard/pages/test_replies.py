@@ -123,6 +123,7 @@ def test_it_says_that_this_is_no_reply(viewer: Client, reply: str) -> None:
         ("code:5.9.9", "in no table"),
         ("client", "Our own client refused"),
         ("age", "older than it may be"),
+        ("stage:connect", "broke off at this stage"),
     ],
 )
 def test_each_line_has_a_page(viewer: Client, rule: str, says: str) -> None:
