@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queueapp.mail.classes import BY_REPUTATION
 from queueapp.mail.classify import CLASSES, classify, retry_in
 from queueapp.mail.codes import ENHANCED, PLAIN, VAGUE
-from queueapp.mail.patterns import PATTERNS, Pattern, read
+from queueapp.mail.patterns import BY_NAME, PATTERNS, Pattern, read
 from queueapp.mail.providers import PROVIDERS
 from queueapp.mail.reply import Reply
 
@@ -56,6 +57,13 @@ def test_each_sample_uses_names_and_addresses_kept_for_documentation(pattern: Pa
         assert domain.rpartition(".")[2] == "example" or "example" in domain.split(".")
     for address in re.findall(r"\b(?:\d{1,3}\.){3}\d{1,3}\b", pattern.example):
         assert address.startswith("192.0.2."), address
+
+
+def test_lines_that_tell_of_a_low_repute_are_there_and_say_too_much() -> None:
+    for rule in BY_REPUTATION:
+        kind, _, name = rule.partition(":")
+        found = BY_NAME[name].reply_class if kind == "pattern" else ENHANCED["x" + name[1:]]
+        assert found == "rate_limited", rule
 
 
 def test_it_knows_the_words_of_the_large_providers() -> None:
