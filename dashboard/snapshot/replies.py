@@ -115,7 +115,7 @@ def entries() -> list[Entry]:
 def entry(rule: str) -> Entry | None:
     """One line by its name in an attempt; a code that is in no table is a line too, as far as it goes."""
     kind, _, name = rule.partition(":")
-    n_day = decided_since(timezone.now() - DAY)
+    n_day = decided_since(timezone.now() - DAY, rule)
     if kind == "own":
         row = ReplyRule.objects.filter(name=name).first()
         return _own(row, n_day) if row else None

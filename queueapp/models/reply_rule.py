@@ -131,7 +131,7 @@ class RuleHour(models.Model):
         return f"{self.at:%F %R} {self.rule}"
 
 
-def decided_since(since: datetime) -> dict[str, int]:
+def decided_since(since: datetime, rule: str = "") -> dict[str, int]:
     """Line to how many attempts it decided, of the hours from then on: a few hundred rows an hour at most."""
-    rows = RuleHour.objects.filter(at__gte=since).values_list("rule").annotate(n=models.Sum("n")).order_by()
-    return dict(rows)
+    rows = RuleHour.objects.filter(at__gte=since, **({"rule": rule} if rule else {}))
+    return dict(rows.values_list("rule").annotate(sum=models.Sum("n")).order_by())
