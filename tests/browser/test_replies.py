@@ -1,4 +1,4 @@
-"""The page of replies in a browser: an answer without a new page, a search as one types, a line that is tried."""
+"""The page of replies in a browser: an answer without a new page, a search while typing, a line tried."""
 
 from __future__ import annotations
 
