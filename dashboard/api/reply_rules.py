@@ -1,4 +1,4 @@
-"""What replies mean, and lines of the administrator's own (access/reply_rules.py acts)."""
+"""Lines of the administrator's own, which say what replies mean (access/reply_rules.py acts)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from dashboard.api.errors import ApiError, Error, not_found
+from dashboard.api.errors import Error, not_found
 from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from dashboard.snapshot import replies
 from queueapp.access import reply_rules as access
 from queueapp.access.reply_rules import Asked
-from queueapp.mail.patterns import STAGES
-from queueapp.mail.reply import ReplyError
 from queueapp.models import ReplyRule, ReplyTrial
 
 router = Router(tags=["replies"])
 _REFUSALS = {(401, 403, 404, 409, 422, 503): Error}
-_MOST_REPLY = 10_000
 
 
 class ReplyLineIn(Strict):
@@ -102,34 +99,6 @@ class ReplyTrialOut(Schema):
     ended_at: datetime | None
 
 
-class ReplyIn(Strict):
-    reply: str = Field(max_length=_MOST_REPLY)
-    stage: str = ""
-    host: str = Field("", max_length=255)
-
-
-class ReplyMatchOut(Schema):
-    rule: str
-    reply_class: str = Field(alias="class")
-    provider: str
-    url: str
-
-
-class ReplyMeaningOut(Schema):
-    reply_class: str = Field(alias="class")
-    permanent: bool
-    code: int
-    enhanced: str
-    rule: str
-    rule_url: str
-    retry_in: int | None
-    fault: str
-    sentence: str
-    advice: str
-    code_class: str
-    matches: list[ReplyMatchOut]
-
-
 @router.get(
     "/reply-rules",
     auth=Needs("read"),
@@ -188,36 +157,6 @@ def delete_rule(request: HttpRequest, rule_id: int) -> Status[None]:
     """What it decided stays decided."""
     access.delete(actor(request), rule_id)
     return Status(204, None)
-
-
-@router.post(
-    "/classify",
-    auth=Needs("read"),
-    response={200: ReplyMeaningOut, (401, 403, 422, 503): Error},
-    by_alias=True,
-)
-def classify(request: HttpRequest, asked: ReplyIn) -> dict[str, Any]:
-    """What a reply means, which line says so, and which others match."""
-    if asked.stage and asked.stage not in STAGES:
-        raise ApiError(
-            422, "invalid", f"stage {asked.stage[:40]!r} is not one of {', '.join(STAGES)}.", "stage"
-        )
-    try:
-        reply, found = replies.account(asked.reply, asked.stage, asked.host)
-    except ReplyError as error:
-        raise ApiError(422, "invalid", f"{error}.", "reply") from None
-    info, verdict = replies.CLASSES[found.verdict.reply_class], found.verdict
-    return {
-        "class": verdict.reply_class, "permanent": verdict.is_permanent, "code": reply.code,
-        "enhanced": reply.enhanced, "rule": verdict.rule, "rule_url": replies.url_of(verdict.rule),
-        "retry_in": verdict.retry_in, "fault": info.fault, "sentence": info.sentence, "advice": info.advice,
-        "code_class": found.code_class,
-        "matches": [
-            {"rule": line.rule, "class": line.reply_class, "provider": line.provider,
-             "url": replies.url_of(line.rule)}
-            for line in found.lines
-        ],
-    }  # fmt: skip
 
 
 def _n_day() -> dict[str, int]:

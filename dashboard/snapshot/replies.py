@@ -114,6 +114,8 @@ def entries() -> list[Entry]:
 
 def entry(rule: str) -> Entry | None:
     """One line by its name in an attempt; a code that is in no table is a line too, as far as it goes."""
+    if not rule.isprintable():  # nothing that a row or a table could have
+        return None
     kind, _, name = rule.partition(":")
     n_day = decided_since(timezone.now() - DAY, rule)
     if kind == "own":

@@ -71,6 +71,8 @@ def checked(asked: Asked) -> Asked:
         raise Wrong("reply_class", f"class {made.reply_class[:40]!r} is not one of {', '.join(OWN_CLASSES)}")
     if len(made.texts) > MOST_TEXTS or any(len(text) > LONGEST_TEXT for text in made.texts):
         raise Wrong("texts", f"a line holds at most {MOST_TEXTS} texts of {LONGEST_TEXT} characters each")
+    if not all(text.isprintable() for text in made.texts):
+        raise Wrong("texts", "a text holds a character that can't be printed")
     if len(made.codes) > MOST_CODES:
         raise Wrong("codes", f"a line holds at most {MOST_CODES} codes")
     if not made.texts and not any(len(code) > 1 for code in made.codes):

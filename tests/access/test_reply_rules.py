@@ -132,6 +132,8 @@ def test_it_counts_only_after_it_was_tried_as_it_stands() -> None:
         ({"texts": (), "codes": ("4",)}, "texts", "needs a text"),
         ({"texts": ("x",)}, "texts", "3 letters"),
         ({"texts": ("abc " * 60,)}, "texts", "at most 20"),
+        ({"texts": ("closed\0for the night",)}, "texts", "printed"),
+        ({"texts": ("closed \ud800",)}, "texts", "printed"),
         ({"codes": ("4.7.1",)}, "codes", "'4.7.1'"),
         ({"codes": ("250",)}, "codes", "begins with 2"),
         ({"stage": "noon"}, "stage", "'noon'"),

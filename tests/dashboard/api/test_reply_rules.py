@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from queueapp.engine import own_lines
+from queueapp.mail.patterns import PATTERNS
 from queueapp.models import Attempt, ReplyRule
 from tests.dashboard.api.asking import is_error, key, with_key
 from tests.models.rows import delivery
@@ -74,6 +75,17 @@ def test_it_says_what_a_reply_means(admin: Client) -> None:
     assert told["rule_url"] == "/replies/rules/pattern:greylisted"
     assert told["code_class"] == "policy"
     assert [each["rule"] for each in told["matches"]][:2] == ["pattern:greylisted", "pattern:try_later"]
+
+
+def test_it_lists_all_lines_and_those_that_are_asked_for(admin: Client) -> None:
+    assert len(admin.get("/api/v1/reply-lines").json()) == len(PATTERNS)
+    found = admin.get(
+        "/api/v1/reply-lines?q=greylisting&provider=policyd&class=greylisted&kind=pattern"
+    ).json()
+    assert [(each["rule"], each["permanent"], each["n_day"]) for each in found] == [
+        ("pattern:milter_greylist", False, 0)
+    ]
+    assert found[0]["url"] == "/replies/rules/pattern:milter_greylist"
 
 
 @pytest.mark.parametrize(

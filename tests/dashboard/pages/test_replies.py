@@ -130,7 +130,9 @@ def test_each_line_has_a_page(viewer: Client, rule: str, says: str) -> None:
     assert says in viewer.get(f"/replies/rules/{rule}").text
 
 
-@pytest.mark.parametrize("rule", ["pattern:nothing", "own:nothing", "code:abc", "code:", "x", "<b>"])
+@pytest.mark.parametrize(
+    "rule", ["pattern:nothing", "own:nothing", "code:abc", "code:", "x", "<b>", "own:%00"]
+)
 def test_a_line_that_is_not_there_is_404(viewer: Client, rule: str) -> None:
     assert viewer.get(f"/replies/rules/{rule}").status_code == 404
 
