@@ -1,6 +1,18 @@
 from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
+from queueapp.models.backoff_rule import (
+    HOLDS,
+    SCOPES_OF,
+    BackoffRule,
+    Effect,
+    RuleAction,
+    RuleCondition,
+    RuleCount,
+    RuleScope,
+    SenderMinute,
+    SenderUsual,
+)
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
@@ -22,17 +34,20 @@ from queueapp.models.transcript import AttemptTranscript
 __all__ = [
     "EVERY_DOMAIN",
     "FINAL",
+    "HOLDS",
     "LAST",
     "LEASE",
     "LETTERS",
     "OPEN",
     "SCOPES",
+    "SCOPES_OF",
     "WAITING",
     "ApiKey",
     "Attempt",
     "AttemptTranscript",
     "AuditCut",
     "AuditEvent",
+    "BackoffRule",
     "Body",
     "Bookmark",
     "Day",
@@ -40,6 +55,7 @@ __all__ = [
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",
+    "Effect",
     "EgressPool",
     "EgressRule",
     "EgressSource",
@@ -59,8 +75,14 @@ __all__ = [
     "RecipientDomain",
     "Revision",
     "Route",
+    "RuleAction",
+    "RuleCondition",
+    "RuleCount",
+    "RuleScope",
     "Runner",
     "SavedView",
+    "SenderMinute",
+    "SenderUsual",
     "Site",
     "SiteFigures",
     "SmtpLogin",
