@@ -47,6 +47,7 @@ class Rule:
     growth: float = 2.0
     cap: timedelta = timedelta(hours=12)
     condition: str = RuleCondition.REPLY
+    position: int = 100
 
     @property
     def is_at_once(self) -> bool:
@@ -75,6 +76,11 @@ class Rule:
         return not self.texts or any(wording.has(text, each) for each in self.texts)
 
 
+def text_of(reply: str) -> str:
+    """What texts are looked for in."""
+    return wording.without_addresses(reply.lower())
+
+
 def _is_at(site: str, name: str) -> bool:
     return site == name or site.endswith(f".{name}")
 
@@ -101,6 +107,7 @@ def of(row: BackoffRule) -> Rule:
         growth=row.growth,
         cap=row.cap,
         condition=row.condition,
+        position=row.position,
     )
 
 
@@ -123,7 +130,7 @@ class RuleSet:
             return self._known[key]
         except KeyError:
             pass
-        text = wording.without_addresses(outcome.text.lower())
+        text = text_of(outcome.text)
         found = next((rule for rule in self.rules if rule.matches(outcome, text, place)), None)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
