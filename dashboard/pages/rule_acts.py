@@ -84,6 +84,7 @@ def _done(
     return redirect("rules")
 
 
+@needs("admin")
 @require_POST
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """On or off, as the button said."""

@@ -95,13 +95,14 @@ def sentence(row: Effect) -> str:
             return f"{source} is not used at {site} as long as another source may be"
         return f"nothing goes to {site} by {source}"
     if row.action == RuleAction.SLOW:
-        return f"{row.label} gets at most {rate_in_words(row.rate)}"
+        return f"at most {rate_in_words(row.rate)} go to {row.label}"
     if row.action == RuleAction.SUSPEND:
         return f"nothing goes to {row.label}"
     what = {RuleScope.LOGIN: "the login", RuleScope.SENDER: "the sender"}.get(
         RuleScope(row.scope), "the campaign"
     )
-    return f"mail of {what} {_name(row)} is held: what comes in, and {row.n_held:,} that waited"
+    waited = f"{row.n_held:,} that waited" if row.n_held else "what waits"
+    return f"mail of {what} {_name(row)} is held: what comes in, and {waited}"
 
 
 def _name(row: Effect) -> str:

@@ -63,9 +63,14 @@ class Rule:
         """Whether its scope is not known from a claim."""
         return self.scope in (RuleScope.CAMPAIGN, RuleScope.LOGIN)
 
+    def is_at(self, site: str) -> bool:
+        """Whether it is for that site, by its name."""
+        name = site.lower()
+        return not self.sites or any(name == each or name.endswith(f".{each}") for each in self.sites)
+
     def matches(self, outcome: Outcome, text: str, site: str) -> bool:
         """`text`: the reply in small letters, without addresses; `site`: the name of the site."""
-        if self.sites and not any(_is_at(site, each) for each in self.sites):
+        if not self.is_at(site):
             return False
         if self.classes and outcome.reply_class not in self.classes:
             return False
@@ -79,10 +84,6 @@ class Rule:
 def text_of(reply: str) -> str:
     """What texts are looked for in."""
     return wording.without_addresses(reply.lower())
-
-
-def _is_at(site: str, name: str) -> bool:
-    return site == name or site.endswith(f".{name}")
 
 
 def of(row: BackoffRule) -> Rule:
