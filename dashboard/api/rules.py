@@ -21,7 +21,7 @@ router = Router(tags=["rules"])
 _REFUSALS = {(401, 403, 404, 409, 422, 503): Error}
 
 
-class RuleIn(Strict):
+class BackoffRuleIn(Strict):
     """What is left out is as a new rule has it, or, in a PATCH, as it was. Times in seconds."""
 
     name: str | None = None
@@ -46,7 +46,7 @@ class RuleIn(Strict):
     cap: float | None = None
 
 
-class RuleOut(Schema):
+class BackoffRuleOut(Schema):
     id: int
     key: str | None
     is_shipped: bool
@@ -105,33 +105,35 @@ class TrialOut(Schema):
     took_s: float
 
 
-@router.get("/backoff-rules", auth=Needs("read"), response={200: list[RuleOut], (401, 403, 503): Error})
+@router.get(
+    "/backoff-rules", auth=Needs("read"), response={200: list[BackoffRuleOut], (401, 403, 503): Error}
+)
 def rules(request: HttpRequest) -> list[dict[str, Any]]:
     """In the order in which they are asked."""
     return [_out(row) for row in access.listed()]
 
 
-@router.post("/backoff-rules", auth=Asks("admin"), response={201: RuleOut, **_REFUSALS})
-def create_rule(request: HttpRequest, asked: RuleIn) -> Status[dict[str, Any]]:
+@router.post("/backoff-rules", auth=Asks("admin"), response={201: BackoffRuleOut, **_REFUSALS})
+def create_rule(request: HttpRequest, asked: BackoffRuleIn) -> Status[dict[str, Any]]:
     """A rule of one's own. It counts within seconds, unless `is_enabled` is false."""
     return Status(201, _out(access.create(actor(request), _values(asked))))
 
 
 @router.post("/backoff-rules/try", auth=Asks("admin"), response={200: TrialOut, **_REFUSALS})
-def try_rule(request: HttpRequest, asked: RuleIn) -> dict[str, Any]:
+def try_rule(request: HttpRequest, asked: BackoffRuleIn) -> dict[str, Any]:
     """What such a rule would have done over the last day's attempts. Nothing is changed."""
     made = asdict(rule_trial.tried(actor(request), _values(asked)))
     return {**made, "examples": [each._asdict() for each in made["examples"]]}
 
 
-@router.get("/backoff-rules/{rule_id}", auth=Needs("read"), response={200: RuleOut, **_REFUSALS})
+@router.get("/backoff-rules/{rule_id}", auth=Needs("read"), response={200: BackoffRuleOut, **_REFUSALS})
 def rule(request: HttpRequest, rule_id: int) -> dict[str, Any]:
     """One rule."""
     return _out(access.named(rule_id))
 
 
-@router.patch("/backoff-rules/{rule_id}", auth=Asks("admin"), response={200: RuleOut, **_REFUSALS})
-def change_rule(request: HttpRequest, rule_id: int, asked: RuleIn) -> dict[str, Any]:
+@router.patch("/backoff-rules/{rule_id}", auth=Asks("admin"), response={200: BackoffRuleOut, **_REFUSALS})
+def change_rule(request: HttpRequest, rule_id: int, asked: BackoffRuleIn) -> dict[str, Any]:
     """Of a rule that is shipped `is_enabled` and `position` alone can be changed."""
     return _out(access.update(actor(request), rule_id, _values(asked)))
 
@@ -143,7 +145,7 @@ def delete_rule(request: HttpRequest, rule_id: int) -> Status[None]:
     return Status(204, None)
 
 
-def _values(asked: RuleIn) -> dict[str, Any]:
+def _values(asked: BackoffRuleIn) -> dict[str, Any]:
     """What was given."""
     return asked.model_dump(exclude_unset=True)
 
