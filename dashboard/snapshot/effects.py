@@ -17,6 +17,13 @@ from queueapp.models.matching import CAMPAIGN_TAG
 MOST = 200
 _IN_STRIP = 3
 Row = dict[str, Any]
+_LOOKS = {
+    RuleAction.SLOW: ("warning", "speedometer2", "slowed down"),
+    RuleAction.OTHER_SOURCE: ("warning", "arrow-right", "other source"),
+    RuleAction.SUSPEND: ("danger", "stop-circle", "suspended"),
+    RuleAction.HOLD_CAMPAIGN: ("danger", "pause-circle", "held"),
+    RuleAction.STOP_SENDER: ("danger", "pause-circle", "held"),
+}
 _KEYS = {RuleScope.LOGIN: "login", RuleScope.SENDER: "from"}
 
 
@@ -61,6 +68,7 @@ def one(row: Effect, now: datetime) -> Row:
         "rule_id": row.rule_id,
         "rule_url": reverse("rule", args=[row.rule_id]) if row.rule_id else "",
         "action": row.action,
+        "look": dict(zip(("tone", "icon", "word"), _LOOKS[RuleAction(row.action)], strict=True)),
         "scope": row.scope,
         "key": row.key,
         "label": row.label,
