@@ -1,6 +1,18 @@
 from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
+from queueapp.models.backoff_rule import (
+    HOLDS,
+    SCOPES_OF,
+    BackoffRule,
+    Effect,
+    RuleAction,
+    RuleCondition,
+    RuleCount,
+    RuleScope,
+    SenderMinute,
+    SenderUsual,
+)
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
@@ -24,11 +36,13 @@ from queueapp.models.transcript import AttemptTranscript
 __all__ = [
     "EVERY_DOMAIN",
     "FINAL",
+    "HOLDS",
     "LAST",
     "LEASE",
     "LETTERS",
     "OPEN",
     "SCOPES",
+    "SCOPES_OF",
     "WAITING",
     "ApiKey",
     "Attempt",
@@ -36,6 +50,7 @@ __all__ = [
     "AuditCut",
     "AuditEvent",
     "BlocklistTest",
+    "BackoffRule",
     "Body",
     "Bookmark",
     "Day",
@@ -43,6 +58,7 @@ __all__ = [
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",
+    "Effect",
     "EgressPool",
     "EgressRule",
     "EgressSource",
@@ -69,8 +85,14 @@ __all__ = [
     "Revision",
     "Route",
     "RuleHour",
+    "RuleAction",
+    "RuleCondition",
+    "RuleCount",
+    "RuleScope",
     "Runner",
     "SavedView",
+    "SenderMinute",
+    "SenderUsual",
     "Site",
     "SiteFigures",
     "SmtpLogin",
