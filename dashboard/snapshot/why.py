@@ -74,6 +74,7 @@ def short(row: Diagnosis) -> Row:
         "url": f"{diagnosis_page(row.kind, row.key)}#{cause.name}",
         "act": act["label"] if act else "",
         "act_url": act["url"] if act else "",
+        "act_is_dialog": bool(act and act["is_dialog"]),
         "act_needs": act["needs"] if act else "",
     }
 
@@ -89,7 +90,7 @@ def whole(row: Diagnosis) -> Row:
         "acts": acts(row),
         "lines": row.evidence.get("lines", []),
         "records": row.evidence.get("records", []),
-        "where": [_where(each) for each in row.evidence.get("where", [])],
+        "where": _places(row.evidence.get("where", [])),
         "replies": [_reply(each, scope) for each in row.evidence.get("replies", [])],
     }
 
@@ -157,6 +158,12 @@ def _url(act: Act) -> tuple[str, bool]:
     if act.verb == "resume":
         return f"{reverse('board')}?state=suspended", False
     return deliveries(act.q), False
+
+
+def _places(found: list[list[Any]]) -> list[Row]:
+    """A site of a single domain tells nothing more than its domain."""
+    domains = {(each[2], each[3]) for each in found if each[0] == "domain"}
+    return [_where(each) for each in found if each[0] == "domain" or (each[2], each[3]) not in domains]
 
 
 def _where(each: list[Any]) -> Row:

@@ -23,42 +23,49 @@ Group = dict[str, Any]
 
 def groups(rows: Iterable[Seen], weight: float = 1.0) -> list[Group]:
     """The largest first."""
-    found: dict[tuple[Any, ...], Group] = {}
+    together: dict[tuple[Any, ...], list[Seen]] = {}
     for row in rows:
         parts = gist(row.text)
-        key = (row.reply_class, row.code, row.enhanced, parts)
-        group = found.get(key)
-        if group is None:
-            group = found[key] = _new(row, parts)
+        # What was set aside because of a reply has its text without its code: the same reply.
+        key = (
+            (row.reply_class, row.state, parts) if parts else (row.reply_class, row.state, row.code, row.text)
+        )
+        together.setdefault(key, []).append(row)
+    largest = sorted(together.values(), key=lambda some: (-len(some), some[0].text))[:MOST_GROUPS]
+    return [_group(some, weight) for some in largest]
+
+
+def _group(rows: list[Seen], weight: float) -> Group:
+    first = next((row for row in rows if row.code), rows[0])
+    group = _new(first, gist(first.text), is_one_code=len({row.code for row in rows}) == 1)
+    for row in rows:
         _add(group, row)
-    largest = sorted(found.values(), key=lambda each: (-each["n"], each["text"]))[:MOST_GROUPS]
-    for group in largest:
-        group["n"] = round(group["n"] * weight)
-    return largest
+    group["n"] = round(group["n"] * weight)
+    return group
 
 
-def _new(row: Seen, parts: tuple[str, ...]) -> Group:
+def _new(row: Seen, parts: tuple[str, ...], *, is_one_code: bool) -> Group:
     said = " ".join(part for part in (str(row.code or ""), row.enhanced, shown(parts) or row.text) if part)
     return {
-        "text": said[:_LONGEST],
+        "text": said[:_LONGEST] or ("no reply yet" if row.state in ("queued", "sending") else ""),
         "class": row.reply_class,
         "state": row.state,
         "n": 0,
         "first_at": None,
         "last_at": None,
         "hosts": [],
-        "q": _query(row, parts),
+        "q": _query(row, parts, row.code if is_one_code else None),
         "examples": [],
     }
 
 
-def _query(row: Seen, parts: tuple[str, ...]) -> str:
+def _query(row: Seen, parts: tuple[str, ...], code: int | None) -> str:
     terms = [f"state:{row.state}"]
     if row.state == "held":
         terms += [str(Term("reason", "=", Text(parts)))] if parts else []
     else:
         terms += [f"class:{row.reply_class}"] if row.reply_class else []
-        terms += [BY["reply"].terms((row.code, row.enhanced, parts)) or ""] if row.code or parts else []
+        terms += [BY["reply"].terms((code, row.enhanced, parts)) or ""] if code or parts else []
     return " ".join(term for term in terms if term)
 
 

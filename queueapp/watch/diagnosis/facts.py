@@ -34,7 +34,9 @@ class Part:
     error_class: str = ""
     """Of the last deferral."""
     error_reply: str = ""
-    route: str = ""
+    due_at: datetime | None = None
+    tried_at: datetime | None = None
+    """The last outcome of any of its mail."""
 
     @property
     def n_waiting(self) -> int:
@@ -60,7 +62,7 @@ class Seen:
     text: str = ""
     host: str = ""
     at: datetime | None = None
-    """Of the last attempt; of what was never tried, when it became due."""
+    """Of the last attempt; of what was never tried, since when it waits; else None."""
     sender: str = ""
     from_header: str = ""
     login: str = ""
@@ -160,6 +162,8 @@ class Facts:
     """Deferred mail of deep domains that the sample says nothing of."""
     due: Sample = field(default_factory=Sample)
     """Never tried, and due."""
+    sending: Sample = field(default_factory=Sample)
+    """With a runner: most of it waits there for a session."""
     held: Sample = field(default_factory=Sample)
     failed: Sample = field(default_factory=Sample)
     """Bounced in the last hour."""
@@ -168,6 +172,8 @@ class Facts:
     """Sender: messages a minute that it sent before, where somebody sends much."""
     oldest_due_s: float | None = None
     attempted_at: datetime | None = None
+    took: Mapping[int, float] = field(default_factory=dict)
+    """Recipient domain: seconds that its last attempts took, the middle one of them."""
     n_finished: int = 0
     """Delivered, bounced or expired in the last hour."""
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)

@@ -125,7 +125,8 @@ def _part(row: RecipientDomain, blocks: Blocks, now: datetime) -> Part:
         is_paced=bool(until) and max(until) > now,
         error_class=figures.error_class if figures else "",
         error_reply=figures.error_reply if figures else "",
-        route=site.route if site else "",
+        due_at=row.due_at,
+        tried_at=figures.tried_at if figures else None,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from queueapp.watch.diagnosis.facts import Facts
 EVERY = 10.0  # seconds
 LONGEST = timedelta(seconds=40)
 _SHARE = 60
+_COUNTED = ("queued", "sending", "deferred", "held")
 
 
 def look(now: datetime | None = None) -> int:
@@ -45,13 +46,12 @@ def facts(now: datetime) -> Facts:
     known = records.known()
     site_ids = gather.deepest_sites()
     parts = tuple(gather.parts(gather.everything(), site_ids, now))
-    counts = {
-        state: sum(getattr(part, f"n_{state}") for part in parts) for state in ("queued", "deferred", "held")
-    }
+    counts = {state: sum(getattr(part, f"n_{state}") for part in parts) for state in _COUNTED}
     failing = gather.failing()
     bounced, finished = gather.hour(now)
+    attempted_at, took = samples.attempts()
     deferred = samples.deferred(counts["deferred"])
-    arrivals = samples.arrivals(now) if counts["queued"] + counts["deferred"] >= FLOOD_LEAST else ()
+    arrivals = samples.arrivals(now) if sum(counts.values()) >= FLOOD_LEAST else ()
     return Facts(
         now=now,
         system=system.look(now, known.names_error),
@@ -62,12 +62,14 @@ def facts(now: datetime) -> Facts:
         deferred=deferred,
         deep=tuple(samples.of_deep_domains(parts, deferred)),
         due=samples.due(counts["queued"], now),
+        sending=samples.sending(counts["sending"]),
         held=samples.held(counts["held"]),
         failed=samples.failed(bounced, now),
         arrivals=arrivals,
         usual=samples.usual(arrivals, now),
         oldest_due_s=gather.claimable_for(now),
-        attempted_at=samples.attempted_at(),
+        attempted_at=attempted_at,
+        took=took,
         n_finished=finished,
         records=known.records,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -19,8 +20,8 @@ from queueapp.models.matching import CAMPAIGN_TAG
 from queueapp.watch.diagnosis.facts import Arrival, Part, Sample, Seen
 
 MOST = 800
-MOST_HELD = 300
-MOST_ARRIVALS = 1000
+MOST_HELD, MOST_SENDING = 300, 400
+MOST_ARRIVALS, MOST_ATTEMPTS = 1000, 300
 ARRIVED_WITHIN = timedelta(minutes=10)
 FAILED_WITHIN = timedelta(hours=1)
 OF_DOMAIN, DEEP_DOMAINS, PER_DOMAIN_S = 40, 15, 0.03
@@ -28,6 +29,7 @@ _FIELDS = (
     "pk", "message_id", "domain_id", "state", "recipient", "last_class", "last_code", "last_enhanced",
     "last_text", "last_host", "last_attempt_at", "message__sender", "message__from_header", "message__login",
     "message__tags", "next_attempt_at", "hold_reason", "finished_at",
+    "accepted_at",
 )  # fmt: skip
 _OF_SENDER = 300
 Rows = QuerySet[Any]
@@ -39,6 +41,13 @@ def deferred(n: int, rows: Rows | None = None) -> Sample:
 
 def held(n: int, rows: Rows | None = None) -> Sample:
     return _sample(_unsent("held", rows).order_by("-id")[:MOST_HELD], n)
+
+
+def sending(n: int) -> Sample:
+    if not n:
+        return Sample()
+    rows = Delivery.objects.filter(Q(state__among=("sending",)), runner_id__isnull=False)
+    return _sample(rows[:MOST_SENDING], n)
 
 
 def due(n_queued: int, now: datetime, rows: Rows | None = None) -> Sample:
@@ -121,8 +130,15 @@ def usual(found: tuple[Arrival, ...], now: datetime) -> dict[str, float]:
     return {sender.lower(): len(within) / minutes}
 
 
-def attempted_at() -> datetime | None:
-    return Attempt.objects.order_by("-pk").values_list("at", flat=True).first()
+def attempts() -> tuple[datetime | None, dict[int, float]]:
+    """When the last attempt ended, and how many seconds the last ones took by domain."""
+    latest = Attempt.objects.order_by("-pk").values_list("at", "delivery__domain_id", "took_ms")
+    rows = list(latest[:MOST_ATTEMPTS])
+    times: dict[int, list[int]] = {}
+    for _, domain_id, took_ms in rows:
+        if took_ms is not None:
+            times.setdefault(domain_id, []).append(took_ms)
+    return rows[0][0] if rows else None, {pk: median(some) / 1000 for pk, some in times.items()}
 
 
 def _unsent(state: str, rows: Rows | None) -> Rows:
@@ -141,9 +157,11 @@ def _read(rows: Any) -> list[Seen]:
 
 def _seen(row: Any) -> Seen:
     (pk, message_id, domain_id, state, recipient, last_class, code, enhanced, text, host, tried_at, sender,
-     from_header, login, tags, next_at, hold_reason, finished_at) = row  # fmt: skip
+     from_header, login, tags, next_at, hold_reason, finished_at, accepted_at) = row  # fmt: skip
     is_held = state == "held"
     at = next_at if state == "queued" else finished_at if state not in OPEN else tried_at
+    if state == "sending":
+        at = None if tried_at else accepted_at
     return Seen(
         pk, message_id, domain_id, state, recipient,
         "" if is_held else last_class, None if is_held else code, "" if is_held else enhanced,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from queueapp.watch.diagnosis.causes import senders, stops
@@ -21,8 +21,10 @@ from queueapp.watch.diagnosis.facts import Facts, Part, Seen
 ENOUGH = 20
 """Sampled deliveries of a domain from which its causes are told by their shares."""
 FEW_FAILED = 3
-MOST_ROWS = 300
+MOST_ROWS, MOST_LINES = 300, 3
 LATE = 300.0  # seconds
+SLOW = timedelta(seconds=20)
+SLOW_ANSWER = 5.0  # seconds for a mail
 Found = dict[tuple[Scope, str], Finding]
 
 
@@ -42,6 +44,9 @@ class _Judge:
         self.stops = {name: lines for name, rule in stops.RULES.items() if (lines := rule(facts)) is not None}
         self.instead = {stops.EXPLAINS[name]: name for name in self.stops if name in stops.EXPLAINS}
         self.rows: dict[int, str] = {}
+        self.untried: dict[int, str] = {}
+        self.slow: list[Part] = []
+        self.since: dict[int, datetime] = {}
         self.shares: dict[int, Counter[str]] = defaultdict(Counter)
         self.failed: list[tuple[Seen, str]] = []
 
@@ -55,6 +60,7 @@ class _Judge:
         self._senders()
         self._late()
         self._prove()
+        self._tell_slow()
 
     # ── Counting ──────────────────────────────────────────────────────────────────────────────
 
@@ -70,12 +76,22 @@ class _Judge:
             return "held"
         if part is not None and part.suspended_at:
             return "suspended"
+        if row.state in ("queued", "sending"):
+            return self.untried.get(row.domain_id, "")
         return self._renamed(cause_of(row.reply_class, f"{row.enhanced} {row.text}"))
 
     def _renamed(self, cause: str) -> str:
         return self.instead.get(cause, cause)
 
     def _read_samples(self) -> None:
+        for row in (*self.facts.due.rows, *self.facts.sending.rows):
+            if row.at is not None:
+                self.since[row.domain_id] = min(row.at, self.since.get(row.domain_id, row.at))
+        for part in self.facts.parts:
+            if part.name and (cause := self._untried(part)):
+                self.untried[part.pk] = cause
+                if cause == "receiver_down" and not part.stop_class:
+                    self.slow.append(part)
         for row in self._sampled():
             self.rows[row.pk] = cause = self.cause_of_row(row)
             if row.state == "deferred" and cause:
@@ -83,7 +99,8 @@ class _Judge:
 
     def _sampled(self) -> Iterator[Seen]:
         facts = self.facts
-        yield from (*facts.deferred.rows, *facts.deep, *facts.due.rows, *facts.held.rows)
+        yield from (*facts.deferred.rows, *facts.deep)
+        yield from (*facts.due.rows, *facts.sending.rows, *facts.held.rows)
 
     def _of_part(self, part: Part) -> None:
         scopes = [ALL]
@@ -107,21 +124,35 @@ class _Judge:
         if part.suspended_at:
             yield "suspended", part.n_waiting, part.suspended_at
             return
-        stop = self._renamed(cause_of(part.stop_class, part.stop_reply))
-        if stop:
-            yield stop, part.n_queued, part.stop_since
-        elif part.is_paced:
-            yield "own_limit", part.n_queued, None
+        if untried := self._untried(part):
+            n = part.n_queued + (part.n_sending if untried == "receiver_down" else 0)
+            yield untried, n, part.stop_since or self.since.get(part.pk)
         shares = self.shares.get(part.pk, Counter())
         if shares.total() >= ENOUGH or (shares and self.facts.deferred.is_whole):
             for cause, n in shares.items():
                 yield cause, part.n_deferred * n / shares.total(), None
-        elif cause := stop or self._renamed(cause_of(part.error_class, part.error_reply)):
+        elif cause := self._renamed(cause_of(part.error_class, part.error_reply)):
             yield cause, part.n_deferred, part.stop_since
+
+    def _untried(self, part: Part) -> str:
+        """What keeps mail that was never tried; "" where only its turn does."""
+        if stop := self._renamed(cause_of(part.stop_class, part.stop_reply)):
+            return stop
+        if part.is_paced:
+            return "own_limit"
+        return "receiver_down" if self._is_slow(part) else ""
+
+    def _is_slow(self, part: Part) -> bool:
+        """Mail is with it, more waits for a while, and it takes long to answer, or does not answer at all."""
+        now, since = self.facts.now, self.since.get(part.pk)
+        if not part.n_sending or since is None or now - since < SLOW:
+            return False
+        is_silent = part.tried_at is None or now - part.tried_at > SLOW
+        return is_silent or self.facts.took.get(part.pk, 0.0) >= SLOW_ANSWER
 
     def _of_people(self) -> None:
         """Senders and campaigns, as far as the samples tell."""
-        for sample in (self.facts.deferred, self.facts.due, self.facts.held):
+        for sample in (self.facts.deferred, self.facts.due, self.facts.sending, self.facts.held):
             for row in sample.rows:
                 for scope, name in _people(row):
                     self.names[scope] = name
@@ -173,6 +204,14 @@ class _Judge:
                     sorted(name for name in facts.records if _is_ip(name))
                 )
 
+    def _tell_slow(self) -> None:
+        for part in self.slow[:MOST_LINES]:
+            took = self.facts.took.get(part.pk)
+            line = (part.name, f"takes {took:.0f} s for a mail" if took else "has not answered yet")
+            for scope in (ALL, ("domain", part.name)):
+                if finding := self.found.get((scope, "receiver_down")):
+                    finding.lines.append(line)
+
     def _show(self, row: Seen, cause: str) -> None:
         for scope in self._scopes(row) if cause else ():
             finding = self.found.get((scope, cause))
@@ -196,9 +235,7 @@ class _Judge:
 
     def _senders(self) -> None:
         if flood := senders.flood(self.facts, self.rows):
-            for cause, n in flood.by_cause.items():
-                if other := self.found.get((ALL, cause)):
-                    other.n = max(0, other.n - round(n))
+            self._take_over(flood.by_cause)
             usual = f"{flood.usual:.1f} a minute before" if flood.usual else "nothing in the day before"
             lines = [
                 ("Account", flood.login or flood.sender or "<> (null sender)"),
@@ -206,14 +243,21 @@ class _Judge:
                 ("Messages in the last minutes", f"{flood.n_messages:,}"),
             ]
             self._root("flood", ("sender", flood.sender), flood.n, lines, sender=flood.sender)
-        filling = senders.filling(self.facts, self.waited_s())
+        filling = senders.filling(self.facts, self.rows, self._untried_s())
         if filling and not flood:
+            self._take_over(filling.by_cause)
             lines = [
                 ("Campaign", filling.campaign),
                 ("Of what waits for its first try", f"{filling.share:.0%}"),
             ]
             scope = ("campaign", filling.campaign)
             self._root("campaign", scope, filling.n, lines, campaign=filling.campaign)
+
+    def _take_over(self, by_cause: Counter[str]) -> None:
+        """The root holds what otherwise its consequences would hold."""
+        for cause, n in by_cause.items():
+            if other := self.found.get((ALL, cause)):
+                other.n = max(0, other.n - n)
 
     def _root(self, cause: str, own: Scope, n: int, lines: list[tuple[str, str]], **more: str) -> None:
         self.names[own] = own[1] or "<> (null sender)"
@@ -228,20 +272,23 @@ class _Judge:
         roots = {cause for scope, cause in self.found if scope == ALL and CAUSES[cause].tier == 0}
         if late is None or late < LATE or not self.facts.system.n_runners or roots:
             return
-        if self.found.keys() & {(ALL, "flood"), (ALL, "campaign")} or not self.facts.due.of:
+        n = self.facts.due.of + self.facts.sending.of
+        if self.found.keys() & {(ALL, "flood"), (ALL, "campaign")} or not n:
             return
-        finding = self.add(ALL, "late", self.facts.due.of)
+        finding = self.add(ALL, "late", n)
         finding.lines = [("The oldest due mail waits", f"{late / 60:.0f} minutes")]
 
     def waited_s(self) -> float | None:
         """How long what could go at once has waited for its first try."""
-        rows = [row for row in self.facts.due.rows if row.at and not self._is_kept(row)]
+        untried = (*self.facts.due.rows, *self.facts.sending.rows)
+        rows = [row for row in untried if row.at and row.pk in self.rows and not self.rows[row.pk]]
         first = min((row.at for row in rows if row.at), default=None)
         return (self.facts.now - first).total_seconds() if first else None
 
-    def _is_kept(self, row: Seen) -> bool:
-        part = self.parts.get(row.domain_id)
-        return part is not None and bool(part.suspended_at or part.stop_class or part.is_paced)
+    def _untried_s(self) -> float | None:
+        """How long anything has waited for its first try."""
+        ats = [row.at for row in (*self.facts.due.rows, *self.facts.sending.rows) if row.at]
+        return (self.facts.now - min(ats)).total_seconds() if ats else None
 
     # ── Order ─────────────────────────────────────────────────────────────────────────────────
 

@@ -54,7 +54,7 @@ def flood(facts: Facts, cause: dict[int, str]) -> Flood | None:
         return None
     found = Flood(sender, own[0].login, per_minute, usual, n, 0, Counter())
     weighed: Counter[str] = Counter()
-    for sample in (facts.due, facts.deferred):
+    for sample in (facts.due, facts.sending, facts.deferred, facts.held):
         for row in sample.rows:
             if found.is_from(row):
                 weighed[cause.get(row.pk, "")] += sample.weight  # type: ignore[assignment]
@@ -73,18 +73,29 @@ class Filling:
     campaign: str
     n: int
     share: float
+    by_cause: Counter[str]
 
 
-def filling(facts: Facts, waited_s: float | None) -> Filling | None:
+def filling(facts: Facts, cause: dict[int, str], waited_s: float | None) -> Filling | None:
     """The campaign that most of what waits for its first try belongs to."""
     if waited_s is None or waited_s < CAMPAIGN_WAITS:
         return None
-    counted = Counter(row.campaign for row in facts.due.rows if row.campaign)
+    untried = [(row, sample.weight) for sample in (facts.due, facts.sending) for row in sample.rows]
+    counted: Counter[str] = Counter()
+    for row, weight in untried:
+        counted[row.campaign] += weight  # type: ignore[assignment]
+    whole = counted.total()
+    del counted[""]
     if not counted:
         return None
     name, n = counted.most_common(1)[0]
-    share, estimate = n / len(facts.due.rows), round(n * facts.due.weight)
-    return Filling(name, estimate, share) if share >= CAMPAIGN_SHARE and estimate >= CAMPAIGN_LEAST else None
+    if n < CAMPAIGN_SHARE * whole or n < CAMPAIGN_LEAST:
+        return None
+    by_cause: Counter[str] = Counter()
+    for row, weight in untried:
+        if row.campaign == name:
+            by_cause[cause.get(row.pk, "")] += weight  # type: ignore[assignment]
+    return Filling(name, round(n), n / whole, by_cause)
 
 
 def bad_list(n_unknown: int, n_finished: int) -> bool:
@@ -96,5 +107,6 @@ def failures(sample: Sample) -> Iterator[tuple[Seen, str, float]]:
     """(delivery, cause, how many it stands for) of what bounced."""
     for row in sample.rows:
         cause = failed_cause_of(row.reply_class, f"{row.enhanced} {row.text}")
-        if cause:
+        # A report of ours to an address that does not exist is nobody's list.
+        if cause and (row.sender or cause != "bad_list"):
             yield row, cause, sample.weight

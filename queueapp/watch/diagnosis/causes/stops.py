@@ -49,10 +49,9 @@ def disk(facts: Facts) -> Lines | None:
 
 def no_workers(facts: Facts) -> Lines | None:
     system = facts.system
-    if system.n_runners or facts.oldest_due_s is None or facts.oldest_due_s < NO_RUNNER:
+    # While Redis is away that is the reason, and told as such.
+    if not _nobody(facts) or system.n_workers:
         return None
-    if system.redis_error:
-        return None  # the reason, and told as such
     workers = "not known" if system.n_workers is None else str(system.n_workers)
     lines = [
         ("Queue runners alive", "0"),
@@ -68,9 +67,22 @@ def no_workers(facts: Facts) -> Lines | None:
     return lines
 
 
+def _nobody(facts: Facts) -> bool:
+    is_late = facts.oldest_due_s is not None and facts.oldest_due_s >= NO_RUNNER
+    return is_late and not facts.system.n_runners and not facts.system.redis_error
+
+
 def stalled(facts: Facts) -> Lines | None:
+    """Workers are there and start no runner; or runners live, hold nothing, and try nothing."""
     system, late = facts.system, facts.oldest_due_s
-    if not system.n_runners or late is None or late < STILL:
+    if _nobody(facts) and system.n_workers:
+        return [
+            ("Queue runners alive", "0"),
+            ("RQ workers that should start one", str(system.n_workers)),
+            ("The oldest due mail waits", f"{late:.0f} s"),
+        ]
+    is_busy = any(part.n_sending for part in facts.parts)
+    if not system.n_runners or late is None or late < STILL or is_busy:
         return None
     ago = (facts.now - facts.attempted_at).total_seconds() if facts.attempted_at else None
     if ago is not None and ago < STILL:

@@ -172,7 +172,7 @@ _TABLE = (
     ),
     Cause(
         "receiver_down", 2, "warning", "The receiver is slow or down",
-        "The receiving server can't be reached, breaks off, or says that it is overloaded.",
+        "The receiving server can't be reached, breaks off, is overloaded, or takes long to answer.",
         "Wait: it is tried again. If it lasts for hours, tell the people there another way.",
         "the-receiver-is-slow-or-down", ("lift", "retry", "open"), ("connection", "busy"),
     ),
