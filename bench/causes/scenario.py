@@ -1,4 +1,4 @@
-"""One scenario: a system of its own, what brings the cause about, and how long until the diagnosis names it."""
+"""One scenario: a system of its own, what brings the cause about, and how soon it is named."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def _wait(result: Result, stage: Stage, scenario: Scenario) -> None:
         others = ", ".join(each["cause"] for each in found) or "nothing"
         result.wrong = f"named: {others}"
         return
-    result.evidence, result.remedy = evidence_of(found[0]), found[0]["remedy"]
+    if found:
+        result.evidence, result.remedy = evidence_of(found[0]), found[0]["remedy"]
     if scenario.proof not in _whole(found[:1]):
         result.wrong = f"the proof lacks {scenario.proof!r}"
     time.sleep(STAYS)

@@ -11,7 +11,9 @@ from django.urls import reverse
 from django.urls.resolvers import URLPattern
 
 from queueapp.access.change import COMMAND
+from queueapp.models import Bookmark
 from queueapp.operations import actions, run
+from queueapp.watch.diagnosis import look, store
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
 HTML = (
@@ -29,6 +31,8 @@ def rows() -> int:
         )
         an_attempt(delivery)
     a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    Bookmark.objects.filter(pk=store.NAME).delete()
+    look.look()
     return delivery.message_id
 
 
@@ -50,6 +54,7 @@ def addresses() -> list[str]:
         "site": [a_site().pk],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
+    found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
     client = _reader()
     for pattern in urlpatterns:
         assert isinstance(pattern, URLPattern)

@@ -61,6 +61,7 @@ class _Judge:
         self._late()
         self._prove()
         self._tell_slow()
+        self._tell_reasons()
 
     # ── Counting ──────────────────────────────────────────────────────────────────────────────
 
@@ -211,6 +212,13 @@ class _Judge:
             for scope in (ALL, ("domain", part.name)):
                 if finding := self.found.get((scope, "receiver_down")):
                     finding.lines.append(line)
+
+    def _tell_reasons(self) -> None:
+        stopped = [part for part in self.facts.parts if part.name and part.suspended_at and part.n_waiting]
+        for part in sorted(stopped, key=lambda each: -each.n_waiting)[:MOST_LINES]:
+            for scope in (ALL, ("domain", part.name)):
+                if finding := self.found.get((scope, "suspended")):
+                    finding.lines.append((part.name, part.suspended_reason or "no reason was given"))
 
     def _show(self, row: Seen, cause: str) -> None:
         for scope in self._scopes(row) if cause else ():
