@@ -14,15 +14,20 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     audit,
+    blocklists,
     deliveries,
     diagnosis,
     domains,
+    effects,
     egress,
     export,
     groups,
     holds,
     messages,
     operations,
+    replies,
+    reply_rules,
+    rules,
     sites,
     stats,
     submit,
@@ -51,12 +56,17 @@ for module in (
     sites,
     egress,
     holds,
+    replies,
+    reply_rules,
+    effects,
+    rules,
     operations,
     export,
     summary,
     stats,
     diagnosis,
     audit,
+    blocklists,
 ):
     api.add_router("", module.router)
 

@@ -6,12 +6,15 @@ answers with no whole page (a fragment, a download) is left out by itself.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.test import Client
 from django.urls import reverse
 from django.urls.resolvers import URLPattern
 
+from queueapp.access import reply_rules
 from queueapp.access.change import COMMAND
-from queueapp.models import Bookmark
+from queueapp.models import Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
 from queueapp.watch.diagnosis import look, store
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
@@ -44,14 +47,39 @@ def operations() -> list[int]:
     return [done.pk, waiting.pk]
 
 
+def a_listing() -> int:
+    """Our address on a list, which a receiver named, too; gives its number."""
+    from queueapp.models import Listing, ListingChange
+
+    at = datetime.now(UTC)
+    row = Listing.objects.create(
+        target="45.67.89.10", list_name="psbl", kind="ip4", state="listed", is_confirmed=True, since=at,
+        severity="warning", meaning="sent to spam traps", n_named=3, named_since=at, named_at=at,
+        named_reply="554 blocked", named_by="mx.example",
+    )  # fmt: skip
+    for name, state in (("spamcop", "clean"), ("s5h", "unknown"), ("0spam", "error")):
+        Listing.objects.create(target=row.target, list_name=name, kind="ip4", state=state, since=at)
+    ListingChange.objects.create(listing=row, at=at, was="clean", state="listed", detail="sent to spam traps")
+    return int(row.pk)
+
+
+def reply_rule() -> tuple[ReplyRule, ReplyTrial]:
+    """A line of one's own, and its trial."""
+    line = reply_rules.Asked("night", "busy", ("too many",), ("4",), note="They close at night")
+    trial = reply_rules.attempt(COMMAND, line)
+    return reply_rules.create(COMMAND, line, is_on=True), trial
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
 
     message, operation = rows(), operations()
+    rule, trial = reply_rule()
     known: dict[str, list[object]] = {
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk],
+        "site": [a_site().pk], "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
+        "replies": ["pattern:spamhaus", "own:night"],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
     found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]

@@ -214,6 +214,8 @@ class _Judge:
                     finding.lines.append(line)
 
     def _tell_reasons(self) -> None:
+        if blocked := self.found.get((ALL, "blocklist")):
+            blocked.lines += [(target, f"is on the list {name}") for target, name in self.facts.listed]
         stopped = [part for part in self.facts.parts if part.name and part.suspended_at and part.n_waiting]
         for part in sorted(stopped, key=lambda each: -each.n_waiting)[:MOST_LINES]:
             for scope in (ALL, ("domain", part.name)):
