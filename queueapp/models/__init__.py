@@ -14,6 +14,7 @@ from queueapp.models.backoff_rule import (
     SenderUsual,
 )
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
+from queueapp.models.diagnosis import Diagnosis
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
@@ -55,6 +56,7 @@ __all__ = [
     "Bookmark",
     "Day",
     "Delivery",
+    "Diagnosis",
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",

@@ -14,8 +14,9 @@ from django.urls.resolvers import URLPattern
 
 from queueapp.access import reply_rules
 from queueapp.access.change import COMMAND
-from queueapp.models import ReplyRule, ReplyTrial
+from queueapp.models import Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
+from queueapp.watch.diagnosis import look, store
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
 HTML = (
@@ -33,6 +34,8 @@ def rows() -> int:
         )
         an_attempt(delivery)
     a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    Bookmark.objects.filter(pk=store.NAME).delete()
+    look.look()
     return delivery.message_id
 
 
@@ -79,6 +82,7 @@ def addresses() -> list[str]:
         "replies": ["pattern:spamhaus", "own:night"],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
+    found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
     client = _reader()
     for pattern in urlpatterns:
         assert isinstance(pattern, URLPattern)
