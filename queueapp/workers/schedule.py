@@ -86,6 +86,7 @@ def rules() -> list[Task]:
         Task("queueapp.engine.rules.resuming.step", 2.0),
         Task("queueapp.engine.rules.effects.expire", 2.0),
         Task("queueapp.engine.rules.flood.learn", 60.0),
+        Task("queueapp.engine.rules.listings.look", 60.0),
         Task("queueapp.engine.rules.shipped.sync", 3600.0),
     ]
 
