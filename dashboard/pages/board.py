@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
-from dashboard.snapshot import board
+from dashboard.snapshot import board, effects
 from dashboard.snapshot.history import METRICS, SPANS
 from dashboard.snapshot.paging import ORDERS, STATES
 
@@ -50,6 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
         **_bar(request, kind),
         "next_url": _link(request, cursor=found.next) if found.next else "",
         "rows_url": f"{reverse('board-rows')}?{request.GET.urlencode()}",
+        **effects.strip(),
     }
     return render(request, "board/page.html", context, status=400 if found.error else 200)
 
