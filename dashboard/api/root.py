@@ -14,6 +14,7 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     audit,
+    blocklists,
     deliveries,
     domains,
     effects,
@@ -23,6 +24,8 @@ from dashboard.api import (
     holds,
     messages,
     operations,
+    replies,
+    reply_rules,
     rules,
     sites,
     stats,
@@ -54,11 +57,14 @@ for module in (
     holds,
     effects,
     rules,
+    replies,
+    reply_rules,
     operations,
     export,
     summary,
     stats,
     audit,
+    blocklists,
 ):
     api.add_router("", module.router)
 

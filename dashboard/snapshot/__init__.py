@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.snapshot import operations
+from dashboard.snapshot import listings, operations
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest, stuck
 from dashboard.snapshot.drain import drain
@@ -41,6 +41,7 @@ def build(now: datetime | None = None) -> Snapshot:
         "hour": last_hour(now),
         "alerts": [],
         "operations": operations.live(now),
+        "listings": listings.live(now),
     }
     found["headline"] = headline(found, now)
     return found

@@ -32,6 +32,11 @@ _LOOKS = {
     "done": ("check-circle", "success", "done"),
     "failed": ("x-circle", "danger", "failed"),
     "cancelled": ("slash-circle", "warning", "cancelled"),
+    "listed": ("shield-x", "danger", "listed"),
+    "clean": ("shield-check", "success", "clean"),
+    "unknown": ("question-circle", "plain", "unknown"),
+    "error": ("exclamation-triangle", "warning", "error"),
+    "named": ("reply", "danger", "named in replies"),
     "undone": ("arrow-counterclockwise", "plain", "undone"),
 }
 _UNKNOWN = ("question-circle", "plain", "")

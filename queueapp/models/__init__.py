@@ -19,10 +19,12 @@ from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
 from queueapp.models.figures import LAST, LETTERS, DomainFigures, SiteFigures
 from queueapp.models.hold import HoldRule
+from queueapp.models.listing import BlocklistTest, Listing, ListingChange, ListingKind, ListingState
 from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Bookmark, Day, Hour, Minute, OutcomeSlot, of_site
 from queueapp.models.mta_sts_policy import MtaStsPolicy
 from queueapp.models.operation import Operation, OperationChunk, OperationSite, OperationState
+from queueapp.models.reply_rule import ReplyRule, ReplyTrial, RuleHour
 from queueapp.models.revision import Revision
 from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
@@ -48,6 +50,7 @@ __all__ = [
     "AuditCut",
     "AuditEvent",
     "BackoffRule",
+    "BlocklistTest",
     "Body",
     "Bookmark",
     "Day",
@@ -63,6 +66,10 @@ __all__ = [
     "Hour",
     "IdempotencyKey",
     "KeyState",
+    "Listing",
+    "ListingChange",
+    "ListingKind",
+    "ListingState",
     "Message",
     "Minute",
     "MtaStsPolicy",
@@ -73,12 +80,15 @@ __all__ = [
     "OperationState",
     "PoolMember",
     "RecipientDomain",
+    "ReplyRule",
+    "ReplyTrial",
     "Revision",
     "Route",
     "RuleAction",
     "RuleCondition",
     "RuleCount",
     "RuleScope",
+    "RuleHour",
     "Runner",
     "SavedView",
     "SenderMinute",

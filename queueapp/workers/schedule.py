@@ -75,6 +75,7 @@ def figures() -> list[Task]:
         Task("queueapp.stats.refresh.refresh", 2.0),
         Task("queueapp.stats.ages.look", 2.0),
         Task("queueapp.stats.rollups.roll", 10.0),
+        Task("queueapp.stats.trials.go_on", 1.0),
     ]
 
 
@@ -95,6 +96,8 @@ def watching() -> list[Task]:
     """What the process `watch` does: it looks from outside, and needs neither workers nor Redis."""
     return [
         Task("queueapp.watch.pulse.beat", 10.0),
+        Task("queueapp.watch.blocklists.replies.look", 2.0),
+        Task("queueapp.watch.blocklists.run.check", 5.0),
     ]
 
 
