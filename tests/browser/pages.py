@@ -14,7 +14,10 @@ from django.urls.resolvers import URLPattern
 
 from queueapp.access import reply_rules
 from queueapp.access.change import COMMAND
-from queueapp.models import Bookmark, ReplyRule, ReplyTrial
+from queueapp.engine.rules import effects, ruleset, shipped
+from queueapp.engine.rules.effects import Target
+from queueapp.engine.suspensions import Cause
+from queueapp.models import BackoffRule, Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
 from queueapp.watch.diagnosis import look, store
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
@@ -70,6 +73,22 @@ def reply_rule() -> tuple[ReplyRule, ReplyTrial]:
     return reply_rules.create(COMMAND, line, is_on=True), trial
 
 
+def effect() -> int:
+    """A login that was stopped; its mail is held."""
+    rule = next(each for each in ruleset.enabled("flood"))
+    cause = Cause("", "20,000 deliveries within a minute; at most 37 is usual for it")
+    return effects.begin(rule, Target("login", value="webshop"), cause, 20_000)[0].pk
+
+
+def rules() -> list[int]:
+    """One that is shipped, and one of somebody's own."""
+    own = BackoffRule.objects.create(
+        name="Evenings", classes=["busy"], scope="site", action="slow", rate="5/m"
+    )
+    shipped.sync()
+    return [own.pk, BackoffRule.objects.get(key="blocked").pk]
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
@@ -78,7 +97,8 @@ def addresses() -> list[str]:
     rule, trial = reply_rule()
     known: dict[str, list[object]] = {
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk], "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
+        "site": [a_site().pk], "rule": rules(), "effect": [effect()],
+        "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
         "replies": ["pattern:spamhaus", "own:night"],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
