@@ -1,4 +1,4 @@
-"""What people change of alert rules. A shipped rule can be switched off and set anew, and never be deleted."""
+"""What people change of alert rules. A shipped rule can be switched off and set anew, never deleted."""
 
 from __future__ import annotations
 
