@@ -11,13 +11,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.snapshot import operations
+from dashboard.snapshot import alerts, operations, troubles
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest, stuck
 from dashboard.snapshot.drain import drain
 from dashboard.snapshot.headline import headline
 from dashboard.snapshot.hour import last_hour
 from dashboard.snapshot.machines import parts, runners
+from dashboard.snapshot.strip import strip
 from queueapp import stats
 
 Snapshot = dict[str, Any]
@@ -39,8 +40,12 @@ def build(now: datetime | None = None) -> Snapshot:
         "runners": runners(now),
         "parts": parts(),
         "hour": last_hour(now),
-        "alerts": [],
+        "alerts": alerts.live(),
+        "n_alerts": alerts.counts(),
+        "listings": troubles.listings(now),
+        "effects": troubles.effects(now),
         "operations": operations.live(now),
     }
+    found["strip"] = strip(found)
     found["headline"] = headline(found, now)
     return found

@@ -32,6 +32,13 @@ _LOOKS = {
     "done": ("check-circle", "success", "done"),
     "failed": ("x-circle", "danger", "failed"),
     "cancelled": ("slash-circle", "warning", "cancelled"),
+    "critical": ("exclamation-circle", "danger", "critical"),
+    "warning": ("exclamation-triangle", "warning", "warning"),
+    "info": ("info-circle", "info", "for your information"),
+    "pending": ("eye", "plain", "seen"),
+    "firing": ("bell", "danger", "firing"),
+    "acknowledged": ("check-lg", "info", "acknowledged"),
+    "resolved": ("check-circle", "success", "over"),
     "undone": ("arrow-counterclockwise", "plain", "undone"),
 }
 _UNKNOWN = ("question-circle", "plain", "")
