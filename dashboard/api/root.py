@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 from dashboard.api import (
     audit,
     deliveries,
+    diagnosis,
     domains,
     egress,
     export,
@@ -54,6 +55,7 @@ for module in (
     export,
     summary,
     stats,
+    diagnosis,
     audit,
 ):
     api.add_router("", module.router)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.snapshot import operations
+from dashboard.snapshot import operations, why
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest, stuck
 from dashboard.snapshot.drain import drain
@@ -19,6 +19,7 @@ from dashboard.snapshot.headline import headline
 from dashboard.snapshot.hour import last_hour
 from dashboard.snapshot.machines import parts, runners
 from queueapp import stats
+from queueapp.models import OPEN
 
 Snapshot = dict[str, Any]
 
@@ -40,6 +41,7 @@ def build(now: datetime | None = None) -> Snapshot:
         "parts": parts(),
         "hour": last_hour(now),
         "alerts": [],
+        "why": why.overview(now, is_empty=not any(depth[state] for state in OPEN)),
         "operations": operations.live(now),
     }
     found["headline"] = headline(found, now)

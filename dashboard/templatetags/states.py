@@ -32,6 +32,10 @@ _LOOKS = {
     "done": ("check-circle", "success", "done"),
     "failed": ("x-circle", "danger", "failed"),
     "cancelled": ("slash-circle", "warning", "cancelled"),
+    "danger": ("exclamation-circle", "danger", "urgent"),
+    "warning": ("exclamation-triangle", "warning", "warning"),
+    "info": ("info-circle", "info", "note"),
+    "ok": ("check-circle", "success", "flowing"),
     "undone": ("arrow-counterclockwise", "plain", "undone"),
 }
 _UNKNOWN = ("question-circle", "plain", "")

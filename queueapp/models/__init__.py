@@ -14,6 +14,7 @@ from queueapp.models.alert import (
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
+from queueapp.models.diagnosis import Diagnosis
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
@@ -59,6 +60,7 @@ __all__ = [
     "Bookmark",
     "Day",
     "Delivery",
+    "Diagnosis",
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",

@@ -82,6 +82,8 @@ def watching() -> list[Task]:
     """What the process `watch` does: it looks from outside, and needs neither workers nor Redis."""
     return [
         Task("queueapp.watch.pulse.beat", 10.0),
+        Task("queueapp.watch.diagnosis.look.look", 10.0),
+        Task("queueapp.watch.diagnosis.records.look", 10.0),
     ]
 
 
