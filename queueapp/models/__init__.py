@@ -13,6 +13,18 @@ from queueapp.models.alert import (
 )
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
+from queueapp.models.backoff_rule import (
+    HOLDS,
+    SCOPES_OF,
+    BackoffRule,
+    Effect,
+    RuleAction,
+    RuleCondition,
+    RuleCount,
+    RuleScope,
+    SenderMinute,
+    SenderUsual,
+)
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
 from queueapp.models.diagnosis import Diagnosis
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
@@ -45,17 +57,20 @@ __all__ = [
     "Alert",
     "EVERY_DOMAIN",
     "FINAL",
+    "HOLDS",
     "LAST",
     "LEASE",
     "LETTERS",
     "OPEN",
     "SCOPES",
+    "SCOPES_OF",
     "WAITING",
     "ApiKey",
     "Attempt",
     "AttemptTranscript",
     "AuditCut",
     "AuditEvent",
+    "BackoffRule",
     "Body",
     "Bookmark",
     "Day",
@@ -64,6 +79,7 @@ __all__ = [
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",
+    "Effect",
     "EgressPool",
     "EgressRule",
     "EgressSource",
@@ -83,8 +99,14 @@ __all__ = [
     "RecipientDomain",
     "Revision",
     "Route",
+    "RuleAction",
+    "RuleCondition",
+    "RuleCount",
+    "RuleScope",
     "Runner",
     "SavedView",
+    "SenderMinute",
+    "SenderUsual",
     "Site",
     "SiteFigures",
     "SmtpLogin",
