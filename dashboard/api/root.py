@@ -14,6 +14,7 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     audit,
+    blocklists,
     deliveries,
     diagnosis,
     domains,
@@ -57,6 +58,7 @@ for module in (
     stats,
     diagnosis,
     audit,
+    blocklists,
 ):
     api.add_router("", module.router)
 

@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter
 
 from dashboard.pages import (
     audit,
+    blocklists,
     board,
     bulk,
     complete,
@@ -83,6 +84,9 @@ urlpatterns = [
     path("audit/export", audit.export, name="audit-export"),
     path("diagnosis", diagnosis.page, name="diagnosis"),
     path("diagnosis/help", diagnosis.explained, name="diagnosis-help"),
+    path("blocklists", blocklists.page, name="blocklists"),
+    path("blocklists/check", blocklists.check, name="blocklists-check"),
+    path("blocklists/<id:pk>", blocklists.one, name="blocklist-listing"),
     path("board", board.page, name="board"),
     path("board/rows", board.rows, name="board-rows"),
     path("domains/<path:name>/retry", domain_acts.retry, name="domain-retry"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.snapshot import operations, why
+from dashboard.snapshot import listings, operations, why
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest, stuck
 from dashboard.snapshot.drain import drain
@@ -43,6 +43,7 @@ def build(now: datetime | None = None) -> Snapshot:
         "alerts": [],
         "why": why.overview(now, is_empty=not any(depth[state] for state in OPEN)),
         "operations": operations.live(now),
+        "listings": listings.live(now),
     }
     found["headline"] = headline(found, now)
     return found

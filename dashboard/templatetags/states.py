@@ -36,6 +36,11 @@ _LOOKS = {
     "warning": ("exclamation-triangle", "warning", "warning"),
     "info": ("info-circle", "info", "note"),
     "ok": ("check-circle", "success", "flowing"),
+    "listed": ("shield-x", "danger", "listed"),
+    "clean": ("shield-check", "success", "clean"),
+    "unknown": ("question-circle", "plain", "unknown"),
+    "error": ("exclamation-triangle", "warning", "error"),
+    "named": ("reply", "danger", "named in replies"),
     "undone": ("arrow-counterclockwise", "plain", "undone"),
 }
 _UNKNOWN = ("question-circle", "plain", "")

@@ -32,6 +32,7 @@ from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
 from queueapp.models.figures import LAST, LETTERS, DomainFigures, SiteFigures
 from queueapp.models.hold import HoldRule
+from queueapp.models.listing import BlocklistTest, Listing, ListingChange, ListingKind, ListingState
 from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Bookmark, Day, Hour, Minute, OutcomeSlot, of_site
 from queueapp.models.mta_sts_policy import MtaStsPolicy
@@ -71,6 +72,7 @@ __all__ = [
     "AuditCut",
     "AuditEvent",
     "BackoffRule",
+    "BlocklistTest",
     "Body",
     "Bookmark",
     "Day",
@@ -87,6 +89,10 @@ __all__ = [
     "Hour",
     "IdempotencyKey",
     "KeyState",
+    "Listing",
+    "ListingChange",
+    "ListingKind",
+    "ListingState",
     "Message",
     "Minute",
     "MtaStsPolicy",

@@ -96,6 +96,8 @@ def watching() -> list[Task]:
         Task("queueapp.watch.pulse.beat", 10.0),
         Task("queueapp.watch.diagnosis.look.look", 10.0),
         Task("queueapp.watch.diagnosis.records.look", 10.0),
+        Task("queueapp.watch.blocklists.replies.look", 2.0),
+        Task("queueapp.watch.blocklists.run.check", 5.0),
     ]
 
 
