@@ -14,7 +14,9 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     audit,
+    blocklists,
     deliveries,
+    diagnosis,
     domains,
     egress,
     export,
@@ -54,7 +56,9 @@ for module in (
     export,
     summary,
     stats,
+    diagnosis,
     audit,
+    blocklists,
 ):
     api.add_router("", module.router)
 

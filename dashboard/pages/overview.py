@@ -22,6 +22,7 @@ _FINAL = [State.DELIVERED.value, State.BOUNCED.value, State.EXPIRED.value]
 _DOMAIN_STATES = board.STATES
 _RESULTS = ("delivered", "deferred", "bounced")
 _DUE = "state:queued state:deferred next<1m"
+_LEVELS = ("danger", "warning", "info")
 _PART_STATES = ("running", "restarting", "stopped")
 
 
@@ -41,7 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "due_url": deliveries(_DUE),
         "spans": SPANS,
         "is_empty": not any(found["depth"].values()),
-        "badges": (*_DOMAIN_STATES, *_RESULTS, *_PART_STATES),
+        "badges": (*_DOMAIN_STATES, *_RESULTS, *_PART_STATES, *_LEVELS),
         "addresses": _addresses(),
     }
     return render(request, "overview/page.html", context)

@@ -65,7 +65,7 @@ CHOICES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 TEXTS = {
     "domain": "Recipient domain", "site": "Site", "to": "Recipient", "from": "Sender", "subject": "Subject",
-    "reason": "Reply says", "tag": "Tag", "campaign": "Campaign",
+    "reason": "Reply says", "tag": "Tag", "campaign": "Campaign", "login": "Login",
 }  # fmt: skip
 
 

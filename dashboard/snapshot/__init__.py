@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.snapshot import alerts, operations, troubles
+from dashboard.snapshot import alerts, effects, listings, operations, why
 from dashboard.snapshot.attempts import latest
 from dashboard.snapshot.domains import busiest, stuck
 from dashboard.snapshot.drain import drain
@@ -20,6 +20,7 @@ from dashboard.snapshot.hour import last_hour
 from dashboard.snapshot.machines import parts, runners
 from dashboard.snapshot.strip import strip
 from queueapp import stats
+from queueapp.models import OPEN
 
 Snapshot = dict[str, Any]
 
@@ -42,9 +43,10 @@ def build(now: datetime | None = None) -> Snapshot:
         "hour": last_hour(now),
         "alerts": alerts.live(),
         "n_alerts": alerts.counts(),
-        "listings": troubles.listings(now),
-        "effects": troubles.effects(now),
+        "effects": effects.live(now),
+        "why": why.overview(now, is_empty=not any(depth[state] for state in OPEN)),
         "operations": operations.live(now),
+        "listings": listings.live(now),
     }
     found["strip"] = strip(found)
     found["headline"] = headline(found, now)

@@ -32,17 +32,12 @@ def _listed(listings: Row) -> list[Row]:
     worst = listings["worst"]
     if worst is None or worst["severity"] == "info":
         return []
-    more = listings["n"] - 1
-    also = f", and {more:,} more listing{'' if more == 1 else 's'}" if more else ""
-    return [
-        {
-            "key": f"listing-{worst['id']}",
-            "told": f"{worst['target']} is on the blocklist {worst['list']}{also}",
-            "since": worst["since"],
-            "link": listings["link"],
-            "word": "The way off",
-        }
-    ]
+    more = max(listings["n"], listings["n_named"]) - 1
+    also = f", and {more:,} more listing{'' if more == 1 else 's'}" if more > 0 else ""
+    how = "is on" if worst["is_confirmed"] else "is refused by receivers, who name"
+    told = f"{worst['target']} {how} {worst['title']}{also}"
+    row = {"key": f"{worst['target']} {worst['list']}", "told": told, "since": worst["since"]}
+    return [{**row, "link": worst["url"], "word": "The way off"}]
 
 
 def _rest(n: int, since: Any) -> Row:

@@ -16,6 +16,7 @@ from django.db.models import Q, Sum
 
 from queueapp import conf
 from queueapp.engine.counters import Changes
+from queueapp.engine.rules import forgetting
 from queueapp.models import (
     EVERY_DOMAIN,
     FINAL,
@@ -89,7 +90,7 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
     """Remove at most `batch` rows each of old minutes, hours, slots of outcomes, idempotency keys, runners,
-    TLS policies, operations, days of warm-ups, and of the audit."""
+    TLS policies, operations, days of warm-ups, of the audit, and of what rules did and counted."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
@@ -106,6 +107,7 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
         "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
         "audit rows": _prune_audit(now - conf.current().audit_retention, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
+        **forgetting.prune(now, batch),
     }
 
 

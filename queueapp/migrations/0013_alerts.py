@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0009_board"),
+        ("queueapp", "0011_blocklists"),
     ]
 
     operations = [

@@ -13,12 +13,26 @@ from queueapp.models.alert import (
 )
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
+from queueapp.models.backoff_rule import (
+    HOLDS,
+    SCOPES_OF,
+    BackoffRule,
+    Effect,
+    RuleAction,
+    RuleCondition,
+    RuleCount,
+    RuleScope,
+    SenderMinute,
+    SenderUsual,
+)
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
+from queueapp.models.diagnosis import Diagnosis
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
 from queueapp.models.figures import LAST, LETTERS, DomainFigures, SiteFigures
 from queueapp.models.hold import HoldRule
+from queueapp.models.listing import BlocklistTest, Listing, ListingChange, ListingKind, ListingState
 from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Bookmark, Day, Hour, Minute, OutcomeSlot, of_site
 from queueapp.models.mta_sts_policy import MtaStsPolicy
@@ -44,24 +58,30 @@ __all__ = [
     "Alert",
     "EVERY_DOMAIN",
     "FINAL",
+    "HOLDS",
     "LAST",
     "LEASE",
     "LETTERS",
     "OPEN",
     "SCOPES",
+    "SCOPES_OF",
     "WAITING",
     "ApiKey",
     "Attempt",
     "AttemptTranscript",
     "AuditCut",
     "AuditEvent",
+    "BackoffRule",
+    "BlocklistTest",
     "Body",
     "Bookmark",
     "Day",
     "Delivery",
+    "Diagnosis",
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",
+    "Effect",
     "EgressPool",
     "EgressRule",
     "EgressSource",
@@ -69,6 +89,10 @@ __all__ = [
     "Hour",
     "IdempotencyKey",
     "KeyState",
+    "Listing",
+    "ListingChange",
+    "ListingKind",
+    "ListingState",
     "Message",
     "Minute",
     "MtaStsPolicy",
@@ -81,8 +105,14 @@ __all__ = [
     "RecipientDomain",
     "Revision",
     "Route",
+    "RuleAction",
+    "RuleCondition",
+    "RuleCount",
+    "RuleScope",
     "Runner",
     "SavedView",
+    "SenderMinute",
+    "SenderUsual",
     "Site",
     "SiteFigures",
     "SmtpLogin",

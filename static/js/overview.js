@@ -26,6 +26,17 @@ function drawHeadline(line) {
   more.hidden = !line.url;
 }
 
+// The block is shown while something is stuck, or while nobody looks.
+function drawWhy(why) {
+  const box = byId("why");
+  box.hidden = why.is_flowing && !why.is_stale;
+  fill(box, { looked_at: why.looked_at, n_more: why.n_more });
+  box.querySelector("[data-part='looked']").hidden = why.is_stale || !why.looked_at;
+  box.querySelector("[data-part='stale']").hidden = !why.is_stale;
+  box.querySelector("[data-part='more']").hidden = !why.n_more;
+  causes.update(why.causes);
+}
+
 function drawNumbers(snapshot) {
   for (const node of document.querySelectorAll("[data-depth]")) setText(node, grouped(snapshot.depth[node.dataset.depth] || 0));
   for (const node of document.querySelectorAll("[data-rate]")) setText(node, grouped(snapshot.rates[node.dataset.rate] || 0));
@@ -64,7 +75,8 @@ function drawHour(hour) {
 }
 
 function sumsOf(hour) {
-  const lists = Object.entries(hour).filter(([, values]) => Array.isArray(values));
+  const causes = new Rows(byId("why-causes"), "cause");
+const lists = Object.entries(hour).filter(([, values]) => Array.isArray(values));
   return Object.fromEntries(lists.map(([metric, values]) => [metric, values.reduce((sum, n) => sum + n, 0)]));
 }
 
@@ -73,6 +85,7 @@ const lists = Object.entries(LISTS).map(([id, key]) => [id, new Rows(byId(id), k
 
 document.addEventListener("mailweir:snapshot", ({ detail: snapshot }) => {
   drawHeadline(snapshot.headline);
+  drawWhy(snapshot.why);
   drawDrain(snapshot.drain);
   drawNumbers(snapshot);
   drawParts(snapshot);

@@ -6,6 +6,8 @@ answers with no whole page (a fragment, a download) is left out by itself.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.test import Client
 from django.urls import reverse
 from django.urls.resolvers import URLPattern
@@ -40,6 +42,22 @@ def operations() -> list[int]:
     return [done.pk, waiting.pk]
 
 
+def a_listing() -> int:
+    """Our address on a list, which a receiver named, too; gives its number."""
+    from queueapp.models import Listing, ListingChange
+
+    at = datetime.now(UTC)
+    row = Listing.objects.create(
+        target="45.67.89.10", list_name="psbl", kind="ip4", state="listed", is_confirmed=True, since=at,
+        severity="warning", meaning="sent to spam traps", n_named=3, named_since=at, named_at=at,
+        named_reply="554 blocked", named_by="mx.example",
+    )  # fmt: skip
+    for name, state in (("spamcop", "clean"), ("s5h", "unknown"), ("0spam", "error")):
+        Listing.objects.create(target=row.target, list_name=name, kind="ip4", state=state, since=at)
+    ListingChange.objects.create(listing=row, at=at, was="clean", state="listed", detail="sent to spam traps")
+    return int(row.pk)
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
@@ -47,7 +65,7 @@ def addresses() -> list[str]:
     message, operation = rows(), operations()
     known: dict[str, list[object]] = {
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk],
+        "site": [a_site().pk], "blocklist": [a_listing()],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
     client = _reader()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db.models import Count
 from django.utils import timezone
 from prometheus_client.core import Metric
 
 from dashboard.api.figures.families import each, gauge, gauges
-from dashboard.snapshot import troubles
-from queueapp.models import Alert, AlertState, Notice, NoticeState, Severity, Silence
+from queueapp.models import Alert, AlertState, Effect, Listing, Notice, NoticeState, Severity, Silence
 
 _STATES = (AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED)
 
@@ -22,9 +22,9 @@ def collect() -> Iterator[Metric]:
     text = "What is to be said of alerts and was not taken by anybody yet."
     yield gauge("notices_waiting", text, Notice.objects.filter(state=NoticeState.WAITING).count())
     text = "Our addresses and domains on blocklists, once for each list, by how bad it is."
-    yield gauges("listings", text, "severity", each(troubles.listings_by_severity(now)))
+    yield gauges("listings", text, "severity", each(_listings(now)))
     text = "What rules of back-off hold now."
-    yield gauge("effects", text, troubles.effects(now)["n"])
+    yield gauge("effects", text, Effect.objects.open(now).count())
 
 
 def _alerts() -> dict[tuple[str, ...], float]:
@@ -34,4 +34,13 @@ def _alerts() -> dict[tuple[str, ...], float]:
     rows = Alert.objects.live().order_by().values_list("severity", "state")
     for severity, state, n in rows.annotate(n=Count("id")):
         found[severity, state] = float(n)
+    return found
+
+
+def _listings(now: datetime) -> dict[str, float]:
+    """What receivers name costs mail: danger, where the list is not looked at."""
+    found = dict.fromkeys(("danger", "warning", "info"), 0.0)
+    rows = Listing.objects.hurting(now).order_by().values_list("severity")
+    for severity, n in rows.annotate(n=Count("id")):
+        found[severity or "danger"] += n
     return found

@@ -87,7 +87,11 @@ def _at_acceptance(recipient: Address, sender: Address | None, asked: Asked) -> 
     else:
         yield ok("suppression", f"{recipient} is not suppressed")
     rule = rule_for(
-        str(sender or ""), sender.domain if sender else "", recipient.domain, [str(tag) for tag in asked.tags]
+        str(sender or ""),
+        sender.domain if sender else "",
+        recipient.domain,
+        [str(tag) for tag in asked.tags],
+        asked.login,
     )
     if rule:
         text = f"rule {rule.pk} of {rule.made_by} holds {rule.kind} {rule.value}: {rule.reason}"

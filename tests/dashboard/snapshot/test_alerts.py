@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dashboard.snapshot import alerts, build
-from dashboard.snapshot.strip import strip
+from queueapp.models import Listing
 from tests.dashboard.alerts import a_group, an_alert, an_old_alert
 from tests.dashboard.rows import now
 
@@ -71,12 +71,29 @@ def test_the_strip_is_short_and_tells_how_many_more() -> None:
     assert rows[-1]["link"] == "/alerts"
 
 
+def a_listing(**values: object) -> Listing:
+    defaults: dict[str, object] = {
+        "target": "192.0.2.1", "list_name": "spamhaus-zen", "kind": "ip4", "state": "listed",
+        "is_confirmed": True, "since": now(), "severity": "danger",
+    }  # fmt: skip
+    return Listing.objects.create(**{**defaults, **values})
+
+
 def test_a_listing_is_in_the_strip_with_the_way_off() -> None:
-    worst = {"id": 7, "target": "192.0.2.1", "list": "zen.example", "severity": "danger", "since": now()}
-    listings = {"n": 3, "worst": worst, "link": "/blocklists"}
-    found = {"alerts": [], "n_alerts": {"critical": 0}, "listings": listings}
-    (row,) = strip(found)
-    assert row["told"] == "192.0.2.1 is on the blocklist zen.example, and 2 more listings"
-    assert (row["word"], row["link"]) == ("The way off", "/blocklists")
-    worst["severity"] = "info"
-    assert strip(found) == []
+    made = a_listing()
+    a_listing(target="192.0.2.2", severity="warning")
+    (row,) = build()["strip"]
+    assert row["told"].startswith("192.0.2.1 is on ")
+    assert row["told"].endswith(", and 1 more listing")
+    assert (row["word"], row["link"]) == ("The way off", f"/blocklists/{made.pk}")
+
+
+def test_a_list_that_receivers_name_is_told_as_that() -> None:
+    a_listing(state="clean", is_confirmed=False, severity="", named_at=now(), named_since=now(), n_named=3)
+    (row,) = build()["strip"]
+    assert "is refused by receivers, who name" in row["told"]
+
+
+def test_a_listing_that_hardly_anybody_looks_at_is_no_red_strip() -> None:
+    a_listing(severity="info")
+    assert build()["strip"] == []
