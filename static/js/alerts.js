@@ -13,7 +13,7 @@ const KEY = "mailweir-alerts-told"; // keys of what was told, newest last
 const MOST_KEPT = 300;
 const MOST_TOASTS = 3;
 const SHOWN_FOR = 20000; // ms; longer while the pointer or the focus is on it
-const AFTER_YOU = 700; // ms that a tab which nobody sees leaves to one that is seen
+const AFTER_YOU = { used: 0, seen: 250, hidden: 700 }; // ms that a tab leaves to those which are nearer to the reader
 
 const byId = (id) => document.getElementById(id);
 
@@ -52,8 +52,14 @@ function claimed(alerts) {
   return navigator.locks ? navigator.locks.request(KEY, act) : Promise.resolve(act());
 }
 
+function nearness() {
+  if (document.visibilityState !== "visible") return "hidden";
+  return document.hasFocus() ? "used" : "seen";
+}
+
 async function tellNews(alerts) {
-  if (document.visibilityState !== "visible") await new Promise((resolve) => { setTimeout(resolve, AFTER_YOU); });
+  const wait = AFTER_YOU[nearness()];
+  if (wait) await new Promise((resolve) => { setTimeout(resolve, wait); });
   const fresh = await claimed(alerts);
   isFirst = false;
   if (!fresh.length) return;

@@ -75,12 +75,12 @@ function drawHour(hour) {
 }
 
 function sumsOf(hour) {
-  const causes = new Rows(byId("why-causes"), "cause");
-const lists = Object.entries(hour).filter(([, values]) => Array.isArray(values));
+  const lists = Object.entries(hour).filter(([, values]) => Array.isArray(values));
   return Object.fromEntries(lists.map(([metric, values]) => [metric, values.reduce((sum, n) => sum + n, 0)]));
 }
 
 drawHour(JSON.parse(byId("hour-data").textContent));
+const causes = new Rows(byId("why-causes"), "cause");
 const lists = Object.entries(LISTS).map(([id, key]) => [id, new Rows(byId(id), key)]);
 
 document.addEventListener("mailweir:snapshot", ({ detail: snapshot }) => {

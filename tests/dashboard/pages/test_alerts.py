@@ -197,7 +197,7 @@ def test_amounts_have_their_unit(value: float | None, unit: str, words: str) -> 
 def test_health_is_in_the_navigation_with_the_pages_that_there_are(admin_client: Client) -> None:
     text = admin_client.get("/alerts").text
     assert 'data-go="h" aria-current="page"' in text
-    tabs = text.partition('<nav class="tabs"')[2].partition("</nav>")[0]
+    tabs = text.partition('<nav class="health"')[2].partition("</nav>")[0]
     assert 'href="/alerts" aria-current="page"' in tabs
     assert tabs.count("aria-current") == 1
 
