@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
-from dashboard.snapshot import board, forecast, why
+from dashboard.snapshot import board, effects, forecast, why
 from dashboard.snapshot.history import METRICS, SPANS
 from dashboard.snapshot.paging import ORDERS, STATES
 
@@ -51,6 +51,7 @@ def page(request: HttpRequest) -> HttpResponse:
         **_bar(request, kind),
         "next_url": _link(request, cursor=found.next) if found.next else "",
         "rows_url": f"{reverse('board-rows')}?{request.GET.urlencode()}",
+        **effects.strip(),
     }
     return render(request, "board/page.html", context, status=400 if found.error else 200)
 

@@ -20,7 +20,7 @@ _RINGS = Q(state=AlertState.FIRING, muted_by="")
 
 
 def live() -> list[Row]:
-    """For the socket: id, severity, title, since, state, link; `key` is one for what has one cause."""
+    """For the socket: id, severity, condition, title, since, state, link; `key` is one for what has one cause."""
     return [_row(alert) for alert in worst_first()[:MOST]]
 
 
@@ -57,6 +57,7 @@ def _row(alert: Alert) -> Row:
         "id": alert.pk,
         "key": f"group-{group.pk}" if group else f"alert-{alert.pk}",
         "severity": alert.severity,
+        "condition": alert.condition,
         "title": alert.title,
         "told": group.title if group else alert.title,
         "since": alert.since,

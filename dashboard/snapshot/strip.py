@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 MOST = 3
+LISTING = "listing"
 Row = dict[str, Any]
 _SHOWN = ("key", "told", "since", "link")
 
@@ -20,7 +21,9 @@ def strip(found: dict[str, Any]) -> list[Row]:
             rows.append(
                 {**{name: each[name] for name in ("key", "told", "since", "link")}, "word": "See why"}
             )
-    listed = _listed(found["listings"])
+    # An alert about listings tells of them already.
+    is_told = any(each["condition"] == LISTING and not each["is_quiet"] for each in found["alerts"])
+    listed = [] if is_told else _listed(found["listings"])
     shown = rows[: MOST - len(listed)] + listed
     left = max(len(rows), found["n_alerts"]["critical"]) - (len(shown) - len(listed))
     if left > 0 and shown:

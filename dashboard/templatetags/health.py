@@ -25,7 +25,7 @@ TABS = (
     Tab("diagnosis", "Diagnosis", "activity", ("diagnosis",)),
     Tab("blocklists", "Blocklists", "shield-x", ("blocklist",)),
     Tab("rules", "Back-off", "hourglass-split", ("rule",)),
-    Tab("classes", "Replies", "reply", ("class",)),
+    Tab("replies", "Replies", "reply", ("replies", "reply-rule", "trial")),
     Tab("alerts", "Alerts", "bell", ("alert", "silence")),
 )
 

@@ -31,6 +31,7 @@ from queueapp.models import (
     Operation,
     OperationChunk,
     OutcomeSlot,
+    RuleHour,
     Runner,
     SourceDay,
     State,
@@ -42,6 +43,7 @@ KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
 KEEP_HOURS = timedelta(days=400)
 KEEP_SLOTS = timedelta(days=40)
+KEEP_RULE_HOURS = timedelta(days=40)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
 # Nobody wrote to that domain for so long.
@@ -96,6 +98,7 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
     days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
     hours = Hour.objects.filter(at__lt=min(now - KEEP_HOURS, rollups.until(rollups.DAYS) or now))
+    decided = RuleHour.objects.filter(at__lt=now - KEEP_RULE_HOURS)
     slots = OutcomeSlot.objects.filter(at__gt=TOTALS_AT, at__lt=now - KEEP_SLOTS)
     return {
         "minutes": _prune_minutes(_minutes_until(now), batch),
@@ -104,6 +107,7 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
         "hours": _delete(hours.values_list("id", flat=True)[:batch], Hour),
         "slots of outcomes": _delete(slots.values_list("id", flat=True)[:batch], OutcomeSlot),
+        "hours of lines": _delete(decided.values_list("id", flat=True)[:batch], RuleHour),
         "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
         "audit rows": _prune_audit(now - conf.current().audit_retention, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
@@ -112,7 +116,8 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
 
 
 def _delete(
-    ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot]
+    ids: object,
+    model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot | RuleHour],
 ) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 

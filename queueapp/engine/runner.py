@@ -27,7 +27,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from queueapp import conf
-from queueapp.engine import journal, lease
+from queueapp.engine import journal, lease, own_lines
 from queueapp.engine.allowance import Allowance
 from queueapp.engine.assigning import Assigning
 from queueapp.engine.claim import Claimed, claim, has_claims
@@ -109,6 +109,7 @@ class QueueRunner(Assigning):
         background += [asyncio.create_task(self.allowance.run()), asyncio.create_task(self.watch.run())]
         try:
             with contextlib.suppress(DatabaseError):
+                await self.in_db(own_lines.load)
                 await self.limits_changed()
             await self._live()
             # From now on a kick must start somebody else.

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0011_blocklists"),
+        ("queueapp", "0012_classes"),
     ]
 
     operations = [

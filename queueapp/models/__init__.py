@@ -37,6 +37,7 @@ from queueapp.models.message import Body, Message, TlsDemand
 from queueapp.models.minute import EVERY_DOMAIN, Bookmark, Day, Hour, Minute, OutcomeSlot, of_site
 from queueapp.models.mta_sts_policy import MtaStsPolicy
 from queueapp.models.operation import Operation, OperationChunk, OperationSite, OperationState
+from queueapp.models.reply_rule import ReplyRule, ReplyTrial, RuleHour
 from queueapp.models.revision import Revision
 from queueapp.models.route import Route
 from queueapp.models.runner import LEASE, Runner, host_of
@@ -103,8 +104,11 @@ __all__ = [
     "OperationState",
     "PoolMember",
     "RecipientDomain",
+    "ReplyRule",
+    "ReplyTrial",
     "Revision",
     "Route",
+    "RuleHour",
     "RuleAction",
     "RuleCondition",
     "RuleCount",

@@ -76,6 +76,7 @@ def figures() -> list[Task]:
         Task("queueapp.stats.ages.look", 2.0),
         Task("queueapp.stats.rollups.roll", 10.0),
         Task("queueapp.stats.totals.fold", 600.0),
+        Task("queueapp.stats.trials.go_on", 1.0),
     ]
 
 
@@ -87,6 +88,7 @@ def rules() -> list[Task]:
         Task("queueapp.engine.rules.resuming.step", 2.0),
         Task("queueapp.engine.rules.effects.expire", 2.0),
         Task("queueapp.engine.rules.flood.learn", 60.0),
+        Task("queueapp.engine.rules.listings.look", 60.0),
         Task("queueapp.engine.rules.shipped.sync", 3600.0),
     ]
 

@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from django.urls.resolvers import URLPattern
 
+from queueapp.access import reply_rules
 from queueapp.access.change import COMMAND
+from queueapp.models import ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
@@ -58,14 +60,23 @@ def a_listing() -> int:
     return int(row.pk)
 
 
+def reply_rule() -> tuple[ReplyRule, ReplyTrial]:
+    """A line of one's own, and its trial."""
+    line = reply_rules.Asked("night", "busy", ("too many",), ("4",), note="They close at night")
+    trial = reply_rules.attempt(COMMAND, line)
+    return reply_rules.create(COMMAND, line, is_on=True), trial
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
 
     message, operation = rows(), operations()
+    rule, trial = reply_rule()
     known: dict[str, list[object]] = {
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk], "blocklist": [a_listing()],
+        "site": [a_site().pk], "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
+        "replies": ["pattern:spamhaus", "own:night"],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
     client = _reader()

@@ -47,6 +47,7 @@ class Rule:
     growth: float = 2.0
     cap: timedelta = timedelta(hours=12)
     condition: str = RuleCondition.REPLY
+    position: int = 100
 
     @property
     def is_at_once(self) -> bool:
@@ -62,9 +63,14 @@ class Rule:
         """Whether its scope is not known from a claim."""
         return self.scope in (RuleScope.CAMPAIGN, RuleScope.LOGIN)
 
+    def is_at(self, site: str) -> bool:
+        """Whether it is for that site, by its name."""
+        name = site.lower()
+        return not self.sites or any(name == each or name.endswith(f".{each}") for each in self.sites)
+
     def matches(self, outcome: Outcome, text: str, site: str) -> bool:
         """`text`: the reply in small letters, without addresses; `site`: the name of the site."""
-        if self.sites and not any(_is_at(site, each) for each in self.sites):
+        if not self.is_at(site):
             return False
         if self.classes and outcome.reply_class not in self.classes:
             return False
@@ -75,8 +81,9 @@ class Rule:
         return not self.texts or any(wording.has(text, each) for each in self.texts)
 
 
-def _is_at(site: str, name: str) -> bool:
-    return site == name or site.endswith(f".{name}")
+def text_of(reply: str) -> str:
+    """What texts are looked for in."""
+    return wording.without_addresses(reply.lower())
 
 
 def of(row: BackoffRule) -> Rule:
@@ -101,6 +108,7 @@ def of(row: BackoffRule) -> Rule:
         growth=row.growth,
         cap=row.cap,
         condition=row.condition,
+        position=row.position,
     )
 
 
@@ -123,7 +131,7 @@ class RuleSet:
             return self._known[key]
         except KeyError:
             pass
-        text = wording.without_addresses(outcome.text.lower())
+        text = text_of(outcome.text)
         found = next((rule for rule in self.rules if rule.matches(outcome, text, place)), None)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()

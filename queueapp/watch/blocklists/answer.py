@@ -16,8 +16,9 @@ from queueapp.watch.blocklists.lists import SEVERITIES, Blocklist
 _REFUSALS = {
     252: "the name that was asked for is misspelt",
     253: "the key is not valid",
-    254: "it refuses this name server, because anybody may use it (a public resolver)",
-    255: "it got too many questions from this name server",
+    254: "it refuses this name server, because anybody may use it (a public resolver): "
+    "set MAILWEIR_BLOCKLIST_RESOLVER to one of your own",
+    255: "it got too many questions from this name server: ask by one of your own, or by a key",
 }
 _MOST_CODES = 8
 

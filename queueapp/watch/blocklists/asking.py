@@ -59,13 +59,11 @@ class Tested:
 class Asker:
     """For one batch, in one event loop. `tests`: what is known by list and kind; `fresh`: what was learnt."""
 
-    def __init__(
-        self, settings: Conf, tests: Mapping[tuple[str, str], Tested], now: datetime, timeout: float = TIMEOUT
-    ) -> None:
+    def __init__(self, settings: Conf, tests: Mapping[tuple[str, str], Tested], now: datetime) -> None:
         self._settings, self._known, self._now = settings, tests, now
         servers = name_servers(settings)[:_MOST_SERVERS] or _system()
         # The time-out is for all of them together, so that a list that hangs can't fill a batch.
-        self._lookups = [Lookup([server], timeout / len(servers)) for server in servers]
+        self._lookups = [Lookup([server], TIMEOUT / len(servers)) for server in servers]
         self._places = asyncio.Semaphore(AT_ONCE)
         self._testing: dict[tuple[str, str], asyncio.Task[Tested]] = {}
         self.fresh: dict[tuple[str, str], Tested] = {}

@@ -11,10 +11,11 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from queueapp.models import Listing, ListingChange, ListingState
 from queueapp.models.listing import NAMED_FOR
+from queueapp.watch.blocklists import news
 from queueapp.watch.blocklists.lists import Blocklist
 from queueapp.watch.blocklists.settle import EVERY
 from queueapp.watch.blocklists.targets import Target
@@ -50,8 +51,12 @@ def arrange(targets: Iterable[Target], lists: Iterable[Blocklist], now: datetime
         if (target, name) not in there
     ]
     Listing.objects.bulk_create(new, batch_size=_STEP, ignore_conflicts=True)
-    _wake([pk for pair, (pk, is_asked) in there.items() if pair in wanted and not is_asked], now)
-    _rest([pk for pair, (pk, _) in there.items() if pair not in wanted], now)
+    n = len(new) + _wake(
+        [pk for pair, (pk, is_asked) in there.items() if pair in wanted and not is_asked], now
+    )
+    n += _rest([pk for pair, (pk, _) in there.items() if pair not in wanted], now)
+    if n:
+        news.tell()
     _remove(now)
     return len(wanted)
 
@@ -76,30 +81,31 @@ def _soon(now: datetime) -> datetime:
     return now + FIRST_WITHIN * random.random()  # noqa: S311
 
 
-def _wake(ids: list[int], now: datetime) -> None:
+def _wake(ids: list[int], now: datetime) -> int:
+    """What was checked a while ago is known still, and not asked again before its hour."""
+    fresh = Q(checked_at__gt=now - FAR)
     for start in range(0, len(ids), _STEP):
-        Listing.objects.filter(pk__in=ids[start : start + _STEP]).update(
+        listings = Listing.objects.filter(pk__in=ids[start : start + _STEP])
+        listings.exclude(fresh).update(
             is_current=True, next_check_at=now, state=ListingState.UNKNOWN, is_confirmed=False, since=now,
             doubted_at=None, error="",
         )  # fmt: skip
+        listings.filter(fresh).update(is_current=True, next_check_at=F("checked_at") + EVERY)
+    return len(ids)
 
 
-def _rest(ids: list[int], now: datetime) -> None:
-    """A list that a receiver has just named is shown even if nobody asks it."""
+def _rest(ids: list[int], now: datetime) -> int:
+    """A list that a receiver has just named is shown even if nobody asks it. Returns how many changed."""
+    n, named = 0, Q(named_at__gt=now - NAMED_FOR)
     for start in range(0, len(ids), _STEP):
         listings = Listing.objects.filter(pk__in=ids[start : start + _STEP])
-        named = Q(named_at__gt=now - NAMED_FOR)
-        listings.filter(named, next_check_at__isnull=False).update(
-            next_check_at=None,
-            state=ListingState.UNKNOWN,
-            is_confirmed=False,
-            since=now,
+        n += listings.filter(named, next_check_at__isnull=False).update(
+            next_check_at=None, asked_at=None, state=ListingState.UNKNOWN, is_confirmed=False, since=now,
             error=NOT_ASKED,
-            asked_at=None,
-        )
-        listings.exclude(named).filter(is_current=True).update(
-            is_current=False, next_check_at=None, asked_at=None
-        )
+        )  # fmt: skip
+        gone = listings.exclude(named).filter(is_current=True)
+        n += gone.update(is_current=False, next_check_at=None, asked_at=None)
+    return n
 
 
 def _remove(now: datetime) -> None:

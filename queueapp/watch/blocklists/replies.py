@@ -50,7 +50,8 @@ class Evidence:
 
 def list_named(text: str) -> Blocklist | None:
     """The list that a reply names, by the longest of its names that occurs."""
-    low = text.lower()
+    # An address may hold a name (bob@spamcop.net): it is no evidence.
+    low = " ".join(word for word in text.lower().split() if "@" not in word)
     return next((LISTS[name] for phrase, name in _PHRASES if phrase in low), None)
 
 

@@ -56,12 +56,12 @@ def arrange() -> None:
     due.arrange(targets.current().found.values() if choice.lists else (), choice.lists, timezone.now())
 
 
-def batch(now: datetime, most: int = BATCH, within: float = AT_MOST) -> int:
-    """Check what is due; returns how many pairs were."""
+def batch(now: datetime, most: int = BATCH, within: float | None = None) -> int:
+    """Check what is due, within so many seconds (AT_MOST); returns how many pairs were checked."""
     rows = [row for row in due.claim(now, most) if row.list_name in LISTS] if chosen().lists else []
     if not rows:
         return 0
-    readings, fresh = asyncio.run(_ask(rows, _tests(), now, within))
+    readings, fresh = asyncio.run(_ask(rows, _tests(), now, AT_MOST if within is None else within))
     turns = [
         (row, settle(row, reading, now))
         for row, reading in zip(rows, readings, strict=True)

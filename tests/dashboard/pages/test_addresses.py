@@ -15,7 +15,8 @@ OPEN = {"favicon"}
 FORMS = ("people", "keys", "person-", "-revoke")
 ACTS = (
     "-suspend", "-resume", "-limits", "-lift", "-retry", "view-save", "view-change", "view-remove",
-    "copy-to-sandbox", "send-again", "readdress",
+    "copy-to-sandbox", "send-again", "readdress", "rule", "rule-new", "rule-delete", "effect-delete",
+    "effect-release", "-sender",
 )  # fmt: skip
 PAGES = [pattern for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name not in OPEN]
 

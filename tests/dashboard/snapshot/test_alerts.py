@@ -21,7 +21,7 @@ def test_it_works() -> None:
     told = alerts.live()
     assert [each["title"] for each in told] == ["Mail is late"]
     assert told[0] == {
-        "id": made.pk, "key": f"alert-{made.pk}", "severity": "critical", "title": "Mail is late",
+        "id": made.pk, "key": f"alert-{made.pk}", "severity": "critical", "condition": "oldest_due", "title": "Mail is late",
         "told": "Mail is late", "since": made.since, "state": "firing", "is_quiet": False,
         "link": f"/alerts/{made.pk}",
     }  # fmt: skip
@@ -86,6 +86,12 @@ def test_a_listing_is_in_the_strip_with_the_way_off() -> None:
     assert row["told"].startswith("192.0.2.1 is on ")
     assert row["told"].endswith(", and 1 more listing")
     assert (row["word"], row["link"]) == ("The way off", f"/blocklists/{made.pk}")
+
+
+def test_a_listing_is_told_once() -> None:
+    a_listing()
+    an_alert("192.0.2.1 is listed", condition="listing")
+    assert [row["told"] for row in build()["strip"]] == ["192.0.2.1 is listed"]
 
 
 def test_a_list_that_receivers_name_is_told_as_that() -> None:

@@ -79,6 +79,7 @@ def test_it_makes_a_check_due_at_once_and_no_more_than_that() -> None:
     "values",
     [
         {"reply_class": "content"},
+        {"text": "blocked: <bob@spamcop.net>, by our own list"},
         {"code": None},  # our own text, not a reply
         {"text": "Your message looks like spam"},
         {"source": ""},

@@ -13,7 +13,7 @@ from queueapp.models import Bookmark, EgressSource, Listing, ListingChange
 from queueapp.watch.blocklists import due, run, senders, targets
 from tests.access.by import by
 from tests.dashboard.rows import a_delivery, a_message, an_attempt
-from tests.watch.blocklists.zones import OURS, OURS6, a_source, asking
+from tests.watch.blocklists.zones import OURS, OURS6, a_source, asking, checked
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -99,6 +99,20 @@ def test_rows_come_and_go_with_what_is_ours() -> None:
         run.arrange()
         assert set(Listing.objects.current().values_list("target", flat=True)) == {OURS}
         assert Listing.objects.count() == 4
+
+
+def test_off_and_on_again_asks_nothing_anew() -> None:
+    a_source()
+    with asking("psbl") as server:
+        checked(NOW)
+        with conf.override(blocklists=("no",)):
+            run.arrange()
+            assert not Listing.objects.current()
+        run.arrange()
+        row = Listing.objects.current().get()
+        assert (row.state, row.next_check_at) == ("clean", NOW + timedelta(hours=1))
+        assert run.batch(NOW + timedelta(minutes=30)) == 0
+        assert server.count("10.89.67.45.psbl.surriel.com", "A") == 1
 
 
 def test_what_is_gone_for_long_is_removed_with_its_history() -> None:
