@@ -21,8 +21,8 @@ def acknowledge(actor: Actor, pk: int, note: str = "") -> int:
         if group is None:
             raise Missing(f"There is no group of alerts {pk}.")
         said, now = printable(note, "note", 500), timezone.now()
-        rows = Alert.objects.live().filter(group=group, state__in=(AlertState.PENDING, AlertState.FIRING))
-        n = rows.update(
+        alerts = Alert.objects.live().filter(group=group, state__in=(AlertState.PENDING, AlertState.FIRING))
+        n = alerts.update(
             state=AlertState.ACKNOWLEDGED,
             acknowledged_at=now,
             acknowledged_by=actor.name[:150],
