@@ -20,6 +20,7 @@ from queueapp.engine.suspensions import Cause
 from queueapp.models import BackoffRule, Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
 from queueapp.watch.diagnosis import look, store
+from tests.dashboard.alerts import a_group, a_notice, a_silence, an_alert, an_old_alert
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
 HTML = (
@@ -89,6 +90,16 @@ def rules() -> list[int]:
     return [own.pk, BackoffRule.objects.get(key="blocked").pk]
 
 
+def alerts() -> int:
+    """What holds, one cause of several, what was, a silence, who was told; gives the number of an alert."""
+    group = a_group()
+    found = [an_alert(f"Late {n}", group=group, detail={"causes": [["Slow", 3]]}) for n in range(2)]
+    an_old_alert()
+    a_notice(group, talk="> EHLO us")
+    a_silence()
+    return found[0].pk
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
@@ -99,7 +110,7 @@ def addresses() -> list[str]:
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
         "site": [a_site().pk], "rule": rules(), "effect": [effect()],
         "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
-        "replies": ["pattern:spamhaus", "own:night"],
+        "replies": ["pattern:spamhaus", "own:night"], "alert": [alerts()],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
     found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
