@@ -32,6 +32,8 @@ def page(request: HttpRequest) -> HttpResponse:
     found = snapshot.build()
     context = {
         "snapshot": found,
+        "strip": found["strip"],
+        "alert_to": conf.current().alert_to,
         "chart": {**found["hour"], "start": found["hour"]["start"].isoformat()},
         "cards": [_card(state, found) for state in _OPEN + _FINAL],
         "rates": [_rate(metric, found) for metric in METRICS],

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0012_classes"),
+        ("queueapp", "0013_alerts"),
     ]
 
     operations = [

@@ -1,4 +1,16 @@
 from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
+from queueapp.models.alert import (
+    Alert,
+    AlertGroup,
+    AlertRule,
+    AlertScope,
+    AlertState,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Severity,
+    Silence,
+)
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
 from queueapp.models.backoff_rule import (
@@ -35,6 +47,16 @@ from queueapp.models.suppression import Suppression
 from queueapp.models.transcript import AttemptTranscript
 
 __all__ = [
+    "Silence",
+    "Severity",
+    "NoticeState",
+    "NoticeKind",
+    "Notice",
+    "AlertState",
+    "AlertScope",
+    "AlertRule",
+    "AlertGroup",
+    "Alert",
     "EVERY_DOMAIN",
     "FINAL",
     "HOLDS",
@@ -50,8 +72,8 @@ __all__ = [
     "AttemptTranscript",
     "AuditCut",
     "AuditEvent",
-    "BlocklistTest",
     "BackoffRule",
+    "BlocklistTest",
     "Body",
     "Bookmark",
     "Day",

@@ -75,6 +75,7 @@ def figures() -> list[Task]:
         Task("queueapp.stats.refresh.refresh", 2.0),
         Task("queueapp.stats.ages.look", 2.0),
         Task("queueapp.stats.rollups.roll", 10.0),
+        Task("queueapp.stats.totals.fold", 600.0),
         Task("queueapp.stats.trials.go_on", 1.0),
     ]
 

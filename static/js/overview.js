@@ -4,7 +4,7 @@ import { Charts } from "./chart.js";
 import { Rows, fill } from "./rows.js";
 import { duration, grouped } from "./times.js";
 
-const LISTS = { domains: "id", latest: "id", runners: "id", parts: "name" };
+const LISTS = { domains: "id", latest: "id", runners: "id", parts: "name", "alert-rows": "key" };
 const byId = (id) => document.getElementById(id);
 
 function setText(node, text) {
@@ -49,7 +49,8 @@ function drawParts(snapshot) {
   document.querySelector("[data-when='empty']").hidden = !isEmpty;
   document.querySelector("[data-when='filled']").hidden = isEmpty;
   document.querySelector("[data-part='parts']").hidden = snapshot.parts.length === 0;
-  setText(document.querySelector("[data-count='alerts']"), snapshot.alerts.length ? `${snapshot.alerts.length} open` : "none open");
+  const nAlerts = snapshot.n_alerts.firing;
+  setText(document.querySelector("[data-count='alerts']"), nAlerts ? `${nAlerts} open` : "none open");
   const open = snapshot.depth.queued + snapshot.depth.sending + snapshot.depth.deferred + snapshot.depth.held;
   setText(document.querySelector("[data-count='open']"), grouped(open));
 }
@@ -88,6 +89,7 @@ document.addEventListener("mailweir:snapshot", ({ detail: snapshot }) => {
   drawDrain(snapshot.drain);
   drawNumbers(snapshot);
   drawParts(snapshot);
-  for (const [id, rows] of lists) rows.update(snapshot[id]);
+  for (const [id, rows] of lists) rows.update(id === "alert-rows" ? snapshot.strip : snapshot[id]);
+  byId("alert-strip").hidden = snapshot.strip.length === 0;
   drawHour(snapshot.hour);
 });
