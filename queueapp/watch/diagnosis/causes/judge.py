@@ -20,7 +20,7 @@ from queueapp.watch.diagnosis.facts import Facts, Part, Seen
 
 ENOUGH = 20
 """Sampled deliveries of a domain from which its causes are told by their shares."""
-FEW_FAILED = 3
+FEW_FAILED, RECEIVERS = 3, 2
 MOST_ROWS, MOST_LINES = 300, 3
 LATE = 300.0  # seconds
 SLOW = timedelta(seconds=20)
@@ -114,9 +114,10 @@ class _Judge:
         for scope in scopes:
             self.open[scope] += part.n_open
         for cause, n, since in self._pieces(part):
+            is_estimate = CAUSES[cause].tier == RECEIVERS and not self.facts.deferred.is_whole
             for scope in scopes:
                 if n:
-                    self.add(scope, cause, n, since=since)
+                    self.add(scope, cause, n, since=since).is_estimate |= is_estimate
             if part.name and n and part.site_id:
                 self.found[("domain", part.name), cause].more["site"] = [part.site_id, part.site_name]
 
