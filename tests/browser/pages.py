@@ -17,8 +17,10 @@ from queueapp.access.change import COMMAND
 from queueapp.engine.rules import effects, ruleset, shipped
 from queueapp.engine.rules.effects import Target
 from queueapp.engine.suspensions import Cause
-from queueapp.models import BackoffRule, ReplyRule, ReplyTrial
+from queueapp.models import BackoffRule, Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
+from queueapp.watch.diagnosis import look, store
+from tests.dashboard.alerts import a_group, a_notice, a_silence, an_alert, an_old_alert
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
 HTML = (
@@ -36,6 +38,8 @@ def rows() -> int:
         )
         an_attempt(delivery)
     a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    Bookmark.objects.filter(pk=store.NAME).delete()
+    look.look()
     return delivery.message_id
 
 
@@ -86,6 +90,16 @@ def rules() -> list[int]:
     return [own.pk, BackoffRule.objects.get(key="blocked").pk]
 
 
+def alerts() -> int:
+    """What holds, one cause of several, what was, a silence, who was told; gives the number of an alert."""
+    group = a_group()
+    found = [an_alert(f"Late {n}", group=group, detail={"causes": [["Slow", 3]]}) for n in range(2)]
+    an_old_alert()
+    a_notice(group, talk="> EHLO us")
+    a_silence()
+    return found[0].pk
+
+
 def addresses() -> list[str]:
     """The path of every page, with rows of `rows` and `operations` on them."""
     from dashboard.pages.urls import urlpatterns
@@ -96,9 +110,10 @@ def addresses() -> list[str]:
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
         "site": [a_site().pk], "rule": rules(), "effect": [effect()],
         "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
-        "replies": ["pattern:spamhaus", "own:night"],
+        "replies": ["pattern:spamhaus", "own:night"], "alert": [alerts()],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
+    found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
     client = _reader()
     for pattern in urlpatterns:
         assert isinstance(pattern, URLPattern)
