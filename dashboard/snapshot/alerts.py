@@ -20,7 +20,7 @@ _RINGS = Q(state=AlertState.FIRING, muted_by="")
 
 
 def live() -> list[Row]:
-    """For the socket: id, severity, condition, title, since, state, link; what has one cause has one `key`."""
+    """For the socket: id, severity, condition, title, since, state, link; `key` is that of the cause."""
     return [_row(alert) for alert in worst_first()[:MOST]]
 
 

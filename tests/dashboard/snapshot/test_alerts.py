@@ -22,7 +22,8 @@ def test_it_works() -> None:
     assert [each["title"] for each in told] == ["Mail is late"]
     assert told[0] == {
         "id": made.pk, "key": f"alert-{made.pk}", "severity": "critical",
-        "condition": "oldest_due", "title": "Mail is late", "told": "Mail is late", "since": made.since, "state": "firing", "is_quiet": False,
+        "condition": "oldest_due", "title": "Mail is late", "told": "Mail is late",
+        "since": made.since, "state": "firing", "is_quiet": False,
         "link": f"/alerts/{made.pk}",
     }  # fmt: skip
 
