@@ -16,6 +16,7 @@ from dashboard.api import (
     audit,
     blocklists,
     deliveries,
+    diagnosis,
     domains,
     effects,
     egress,
@@ -63,6 +64,7 @@ for module in (
     export,
     summary,
     stats,
+    diagnosis,
     audit,
     blocklists,
 ):

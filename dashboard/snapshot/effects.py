@@ -33,6 +33,11 @@ def holding(now: datetime, limit: int = MOST) -> tuple[list[Row], int]:
     return shown(rows.order_by("-id")[:limit], now), rows.count()
 
 
+def live(now: datetime) -> dict[str, Any]:
+    """For the snapshot: how many hold, and where they are shown."""
+    return {"n": Effect.objects.open(now).count(), "url": reverse("rules")}
+
+
 def strip() -> dict[str, Any]:
     """What holds, in a line or three."""
     found, count = holding(timezone.now(), _IN_STRIP)

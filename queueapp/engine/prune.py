@@ -36,10 +36,8 @@ from queueapp.models import (
     SourceDay,
     State,
 )
-from queueapp.stats import METRICS, rollups
-
-# No mail is that old: the row that holds the totals of all minutes that are gone.
-TOTALS_AT = datetime(1970, 1, 1, tzinfo=UTC)
+from queueapp.models.minute import TOTALS_AT
+from queueapp.stats import METRICS, rollups, totals
 
 KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
@@ -101,9 +99,9 @@ def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
     days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
     hours = Hour.objects.filter(at__lt=min(now - KEEP_HOURS, rollups.until(rollups.DAYS) or now))
     decided = RuleHour.objects.filter(at__lt=now - KEEP_RULE_HOURS)
-    slots = OutcomeSlot.objects.filter(at__lt=now - KEEP_SLOTS)
+    slots = OutcomeSlot.objects.filter(at__gt=TOTALS_AT, at__lt=now - KEEP_SLOTS)
     return {
-        "minutes": _prune_minutes(min(now - KEEP_MINUTES, rollups.until(rollups.HOURS) or now), batch),
+        "minutes": _prune_minutes(_minutes_until(now), batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
@@ -150,6 +148,10 @@ def _prune_audit(before: datetime, batch: int) -> int:
     return n
 
 
+def _minutes_until(now: datetime) -> datetime:
+    return min(now - KEEP_MINUTES, rollups.until(rollups.HOURS) or now, totals.until() or now)
+
+
 def _prune_minutes(before: datetime, batch: int) -> int:
     """Fold the sums over all domains into the totals, then remove."""
     with transaction.atomic():
@@ -158,9 +160,9 @@ def _prune_minutes(before: datetime, batch: int) -> int:
         rows = Minute.objects.filter(id__in=ids)
         sums = rows.filter(domain_id=EVERY_DOMAIN).aggregate(**{name: Sum(f"n_{name}") for name in METRICS})
         if any(sums.values()):
-            totals = Minute.objects.select_for_update().get_or_create(at=TOTALS_AT, domain_id=EVERY_DOMAIN)[0]
+            kept = Minute.objects.select_for_update().get_or_create(at=TOTALS_AT, domain_id=EVERY_DOMAIN)[0]
             for name in METRICS:
-                setattr(totals, f"n_{name}", getattr(totals, f"n_{name}") + (sums[name] or 0))
-            totals.save()
+                setattr(kept, f"n_{name}", getattr(kept, f"n_{name}") + (sums[name] or 0))
+            kept.save()
         rows.delete()
         return len(ids)

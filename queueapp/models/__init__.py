@@ -1,4 +1,16 @@
 from queueapp.models.access import SCOPES, ApiKey, IdempotencyKey, SmtpLogin
+from queueapp.models.alert import (
+    Alert,
+    AlertGroup,
+    AlertRule,
+    AlertScope,
+    AlertState,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Severity,
+    Silence,
+)
 from queueapp.models.attempt import Attempt
 from queueapp.models.audit import AuditCut, AuditEvent
 from queueapp.models.backoff_rule import (
@@ -14,6 +26,7 @@ from queueapp.models.backoff_rule import (
     SenderUsual,
 )
 from queueapp.models.delivery import FINAL, OPEN, WAITING, Delivery, State
+from queueapp.models.diagnosis import Diagnosis
 from queueapp.models.dkim_key import DkimAlgorithm, DkimKey, KeyState
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.egress import EgressPool, EgressRule, EgressSource, PoolMember, SourceDay, Suspension
@@ -34,6 +47,16 @@ from queueapp.models.suppression import Suppression
 from queueapp.models.transcript import AttemptTranscript
 
 __all__ = [
+    "Silence",
+    "Severity",
+    "NoticeState",
+    "NoticeKind",
+    "Notice",
+    "AlertState",
+    "AlertScope",
+    "AlertRule",
+    "AlertGroup",
+    "Alert",
     "EVERY_DOMAIN",
     "FINAL",
     "HOLDS",
@@ -49,12 +72,13 @@ __all__ = [
     "AttemptTranscript",
     "AuditCut",
     "AuditEvent",
-    "BlocklistTest",
     "BackoffRule",
+    "BlocklistTest",
     "Body",
     "Bookmark",
     "Day",
     "Delivery",
+    "Diagnosis",
     "DkimAlgorithm",
     "DkimKey",
     "DomainFigures",

@@ -34,6 +34,8 @@ from queueapp.models import (
     SiteFigures,
     of_site,
 )
+from queueapp.models.minute import TOTALS_AT
+from queueapp.stats import totals
 from queueapp.stats.spread import bucket_of, together
 
 NAME = "outcomes"
@@ -44,7 +46,7 @@ _PATIENCE = 60.0
 """Seconds after which a transaction that does not end is not waited for: its lease ran out long ago."""
 _FIGURES = ("outcomes", "tried_at", "delivered_at", "error_class", "error_reply", "error_at", "refresh_at")
 _ROW = (
-    "pk", "at", "result", "reply_class", "delivery__accepted_at", "delivery__message__send_at",
+    "pk", "at", "result", "reply_class", "source", "delivery__accepted_at", "delivery__message__send_at",
     "delivery__domain_id", "delivery__domain__site_id", "rule",
 )  # fmt: skip
 
@@ -67,6 +69,7 @@ class Tally:
     domains: dict[int, News] = field(default_factory=dict)
     sites: dict[int, News] = field(default_factory=dict)
     rules: Counter[tuple[datetime, str]] = field(default_factory=Counter)
+    totals: totals.News = field(default_factory=totals.News)
 
 
 def slot_of(at: datetime) -> datetime:
@@ -101,7 +104,7 @@ def _step(upto: int) -> int:
     sites = _figures(SiteFigures, tally.sites, errors)
     with transaction.atomic():
         ours = Bookmark.objects.filter(pk=NAME, number=mark.number)
-        if not ours.update(number=number, at=timezone.now()):
+        if not ours.update(number=number, at=timezone.now(), data=tally.totals.onto(mark.data)):
             return 0
         OutcomeSlot.objects.bulk_create(
             slots, update_conflicts=True, unique_fields=["scope", "at"], update_fields=["times", "classes"]
@@ -120,21 +123,24 @@ def _step(upto: int) -> int:
 
 def _tally(rows: Iterable[Any]) -> Tally:
     tally = Tally()
-    for pk, at, result, reply_class, accepted_at, send_at, domain_id, site_id, rule in rows:
+    for pk, at, result, reply_class, source, accepted_at, send_at, domain_id, site_id, rule in rows:
         owners = [tally.domains.setdefault(domain_id, News())]
-        scopes = [EVERY_DOMAIN, domain_id]
+        slot = slot_of(at)
+        scopes = [(EVERY_DOMAIN, slot), (domain_id, slot)]
         if site_id:
             owners.append(tally.sites.setdefault(site_id, News()))
-            scopes.append(of_site(site_id))
+            scopes += [(of_site(site_id), slot), (of_site(site_id), TOTALS_AT)]
         is_delivered = result == "delivered"
         if rule and not is_delivered:
             tally.rules[hour_of(at), rule] += 1
-        took = (at - max(send_at or accepted_at, accepted_at)).total_seconds()
+        took = max(0.0, (at - max(send_at or accepted_at, accepted_at)).total_seconds())
+        bucket = bucket_of(took) if is_delivered else None
         for scope in scopes:
-            times, classes = tally.slots.setdefault((scope, slot_of(at)), (Counter(), Counter()))
+            times, classes = tally.slots.setdefault(scope, (Counter(), Counter()))
             classes[reply_class] += 1
-            if is_delivered:
-                times[bucket_of(took)] += 1
+            if bucket is not None:
+                times[bucket] += 1
+        tally.totals.add(result, reply_class, source, bucket, took)
         for news in owners:
             news.outcomes = (news.outcomes + LETTERS.get(result, "w"))[-LAST:]
             news.tried_at = at

@@ -75,6 +75,7 @@ def figures() -> list[Task]:
         Task("queueapp.stats.refresh.refresh", 2.0),
         Task("queueapp.stats.ages.look", 2.0),
         Task("queueapp.stats.rollups.roll", 10.0),
+        Task("queueapp.stats.totals.fold", 600.0),
         Task("queueapp.stats.trials.go_on", 1.0),
     ]
 
@@ -96,6 +97,8 @@ def watching() -> list[Task]:
     """What the process `watch` does: it looks from outside, and needs neither workers nor Redis."""
     return [
         Task("queueapp.watch.pulse.beat", 10.0),
+        Task("queueapp.watch.diagnosis.look.look", 10.0),
+        Task("queueapp.watch.diagnosis.records.look", 10.0),
         Task("queueapp.watch.blocklists.replies.look", 2.0),
         Task("queueapp.watch.blocklists.run.check", 5.0),
     ]

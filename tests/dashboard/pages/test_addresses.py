@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 OPEN = {"favicon"}
 # Forms of an action: shown by GET or nowhere, done by POST.
-FORMS = ("people", "keys", "person-", "-revoke")
+FORMS = ("people", "keys", "person-", "-revoke", "silences", "replies")
 ACTS = (
     "-suspend", "-resume", "-limits", "-lift", "-retry", "view-save", "view-change", "view-remove",
     "copy-to-sandbox", "send-again", "readdress", "rule", "rule-new", "rule-delete", "effect-delete",
