@@ -30,6 +30,11 @@ PAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("operations", "/operations", ()),
     ("operation", "/operations/{operation}", ()),
     ("sandbox", "/sandbox", ()),
+    ("board", "/board", ()),
+    ("people", "/people", ()),
+    ("keys", "/keys", ()),
+    ("audit", "/audit", ()),
+    ("account", "/account", ()),
     ("blocklists", "/blocklists", ()),
 )
 LOOKS = (("light", WIDE), ("dark", WIDE), ("light", NARROW))

@@ -158,8 +158,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     from django.db import connection
 
     from queueapp.models import append_only
+    from tests import emptying
 
     with django_db_blocker.unblock():
+        emptying.remember()
+        emptying.quickly(connection)
         append_only.remove(
             connection, "audit_no_delete" if connection.vendor == "sqlite" else "audit_no_truncate"
         )
