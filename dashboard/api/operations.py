@@ -33,6 +33,9 @@ class AskedIn(Strict):
     q: str | None = Field(None, description="The search grammar; the empty text is all.")
     ids: list[int] | None = Field(None, description=f"Deliveries, at most {actions.MOST_IDS:,}.")
     arguments: dict[str, Any] = Field({}, description='`{"priority": 0 to 9}` for `priority`.')
+    route: str | None = Field(
+        None, max_length=64, description="For `reroute`: the name of a route, or `default`."
+    )
     seen: str = Field("", description="`seen` of the preview: what came after it is left out.")
 
 
@@ -147,7 +150,7 @@ def create_operation(request: HttpRequest, asked: OperationIn) -> Status[dict[st
     if asked.q is not None and asked.expect is None:
         raise ApiError(422, "invalid", "With q, expect is needed: how many you were shown.", "expect")
     try:
-        made = actions.create(actor(request), **asked.dict())
+        made = actions.create(actor(request), **_given(asked))
     except actions.NotAsShown as differs:
         raise ApiError(409, "count_differs", str(differs), "expect", count=differs.n) from None
     return Status(202, shown(made, timezone.now()))
@@ -161,7 +164,7 @@ def create_operation(request: HttpRequest, asked: OperationIn) -> Status[dict[st
 )
 def preview_operation(request: HttpRequest, asked: AskedIn) -> dict[str, Any]:
     """What it would do, for the question before it: nothing is changed. A POST, since `ids` may be many."""
-    return previewed(preview(actor(request), **asked.dict()))
+    return previewed(preview(actor(request), **_given(asked)))
 
 
 @router.get("/operations", auth=Needs("read"), response={200: OperationsOut, (401, 403, 422, 503): Error})
@@ -223,6 +226,14 @@ def cancel_operation(request: HttpRequest, operation_id: int) -> dict[str, Any]:
 def undo_operation(request: HttpRequest, operation_id: int) -> Status[dict[str, Any]]:
     """A new operation, which reverses what is still as the other left it. Within 24 hours, and once."""
     return Status(202, shown(actions.undo(actor(request), operation_id), timezone.now()))
+
+
+def _given(asked: AskedIn) -> dict[str, Any]:
+    values = asked.dict()
+    route = values.pop("route")
+    if route is not None:
+        values["arguments"] = {**asked.arguments, "route": route}
+    return values
 
 
 def previewed(found: Preview) -> dict[str, Any]:

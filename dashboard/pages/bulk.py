@@ -25,13 +25,14 @@ from dashboard.pages.bulk_form import Asked
 from dashboard.pages.op_words import WORDS, nothing, title
 from dashboard.snapshot.operations import shown
 from dashboard.templatetags.times import grouped
+from queueapp.access import routes
 from queueapp.access.actions import AccessError
 from queueapp.access.change import NotAllowed, Wrong
 from queueapp.grammar import GrammarError
 from queueapp.operations import actions
 from queueapp.operations.preview import preview
 
-_FIELDS = ("reason", "typed")
+_FIELDS = ("reason", "typed", "route")
 
 
 @login_required
@@ -80,6 +81,7 @@ def _dialog(request: HttpRequest, asked: Asked, error: Exception | None = None) 
         "n_stay": found.matched - n,
         "needs_typing": n > bulk_form.TYPED_ABOVE,
         "priorities": range(9, -1, -1),
+        "routes": routes.choices() if asked.action == "reroute" else [],
         "token": asked.token or secrets.token_urlsafe(16),
         **_wrong(error),
     }

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.pages.op_words import WORDS
 from dashboard.templatetags.times import grouped
+from queueapp.access import routes
 from queueapp.access.change import Wrong
 
 TYPED_ABOVE = 1_000
@@ -58,13 +59,19 @@ def read(post: QueryDict) -> Asked:
         q=post.get("q") if "ids" not in post else None,
         ids=_ids(post.get("ids", "")) if "ids" in post else None,
         reason=post.get("reason", "").strip(),
-        arguments={"priority": _whole("priority", post.get("priority", "5"))} if action == "priority" else {},
+        arguments=_arguments(action, post),
         expect=_whole("expect", post.get("expect", "")) if post.get("expect") else None,
         touched=_whole("touched", post.get("touched", "0")),
         typed="".join(letter for letter in post.get("typed", "") if letter.isalnum())[:20],
         seen=post.get("seen", ""),
         token=post.get("token", ""),
     )
+
+
+def _arguments(action: str, post: QueryDict) -> dict[str, Any]:
+    if action == "priority":
+        return {"priority": _whole("priority", post.get("priority", "5"))}
+    return {"route": post.get("route", routes.DEFAULT)[:64]} if action == "reroute" else {}
 
 
 def _ids(text: str) -> list[int]:

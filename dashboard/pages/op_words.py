@@ -56,6 +56,14 @@ WORDS: dict[str, Words] = {
         "arrow-up",
         gettext_lazy("Among mails to the same receiver, higher priority goes first; 9 is highest."),
     ),
+    "reroute": Words(
+        "signpost-split",
+        gettext_lazy(
+            "They take the way out that you choose from their next attempt on. When that is stays as it is: "
+            "retry them to have it now."
+        ),
+        asks_reason=True,
+    ),
     "undo": Words(
         "arrow-counterclockwise", gettext_lazy("What is still as the operation left it is set back.")
     ),
@@ -74,6 +82,7 @@ def title(action: str, n: int) -> str:
         "priority": ngettext(
             "Change the priority of %(n)s delivery", "Change the priority of %(n)s deliveries", n
         ),
+        "reroute": ngettext("Reroute %(n)s delivery", "Reroute %(n)s deliveries", n),
         "undo": ngettext("Undo for %(n)s delivery", "Undo for %(n)s deliveries", n),
     }
     return texts.get(action, action) % {"n": grouped(n)}
@@ -88,5 +97,6 @@ def nothing(action: str) -> str:
         "bounce": _("None of these can be bounced."),
         "delete": _("None of these can be deleted."),
         "restore": _("None of these can be restored: none is in the bin."),
+        "reroute": _("None of these can be rerouted: none is open."),
     }
     return texts.get(action, _("None of these can be changed."))

@@ -69,6 +69,10 @@ class RecipientDomain(models.Model):
     rate = models.CharField(
         max_length=16, blank=True, help_text="Such as 600/m; `none`: no limit. Empty: MAILWEIR_DOMAIN_RATE."
     )
+    route = models.ForeignKey(
+        "Route", models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text="Chosen for this one; empty: by the patterns of routes.",
+    )  # fmt: skip
     next_at = models.DateTimeField(
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )

@@ -23,7 +23,7 @@ from queueapp.models.matching import condition_of
 _HEADINGS = ("ID", "STATE", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST REPLY")
 _DEFAULT_LIMIT = 50
 _COUNT_CAP = 10_000
-_VALUED = ("--limit", "--reason", "--settings", "--pythonpath", "--verbosity")
+_VALUED = ("--limit", "--reason", "--route", "--settings", "--pythonpath", "--verbosity")
 
 
 class Command(Base):
@@ -47,6 +47,10 @@ class Command(Base):
             verb.add_argument("operation", type=int, help="its number")
         elif name == "priority":
             verb.add_argument("priority", type=int, help="0 to 9; 9 is sent first")
+        elif name == "reroute":
+            verb.add_argument(
+                "--route", required=True, metavar="NAME", help="its name; default: as their domains go"
+            )
         if name != "undo":
             verb.add_argument("query", nargs="*", metavar="QUERY", help="the search grammar; none is all")
             verb.add_argument("--reason", default="", help="for the audit; a hold shows it")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain
+from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain, Route
 from tests.dashboard.rows import HOSTILE, a_delivery, a_message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -43,6 +43,24 @@ def test_it_works(admin_client: Client) -> None:
     assert (told["action"], told["matched"], told["reason"]) == ("delete", 6, "Old")
     assert Operation.objects.get().pk == told["id"]
     assert AuditEvent.objects.get(action="operation.create").n == 6
+
+
+def test_reroute_asks_which_way_and_tells_what_there_is(admin_client: Client) -> None:
+    rows = some(2)
+    assert "add one" in ask(admin_client, "reroute", ids=ids(rows))
+    Route.objects.create(name="backup", kind="relay", host="b.test", port=587, password="s3cret")
+    Route.objects.create(pattern="*", kind="mx")
+    dialog = ask(admin_client, "reroute", ids=ids(rows))
+    assert '<option value="backup">backup: b.test:587</option>' in dialog
+    assert dialog.count("<option") == 2
+    assert "s3cret" not in dialog
+    asked = {"action": "reroute", "ids": ids(rows), "expect": "2", "touched": "2", "route": "nowhere"}
+    answer = admin_client.post("/bulk/start", asked)
+    assert (answer.status_code, Operation.objects.count()) == (422, 0)
+    assert "there is no route" in answer.text
+    answer = admin_client.post("/bulk/start", {**asked, "route": "backup"})
+    assert answer.json()["arguments"] == {"route": "backup"}
+    assert "Reroute 2 deliveries" in admin_client.get(f"/operations/{answer.json()['id']}").text
 
 
 def test_the_same_click_twice_is_one_operation(admin_client: Client) -> None:
