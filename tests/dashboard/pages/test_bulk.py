@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain, Route
+from tests.dashboard.people import as_role
 from tests.dashboard.rows import HOSTILE, a_delivery, a_message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -43,6 +45,29 @@ def test_it_works(admin_client: Client) -> None:
     assert (told["action"], told["matched"], told["reason"]) == ("delete", 6, "Old")
     assert Operation.objects.get().pk == told["id"]
     assert AuditEvent.objects.get(action="operation.create").n == 6
+
+
+@pytest.mark.parametrize(
+    ("role", "acts", "says_why"),
+    [
+        ("viewer", set(), True),
+        ("campaigns", {"export"}, True),
+        ("operator", {"retry", "hold", "release", "priority", "export", "bounce", "delete"}, False),
+        (
+            "administrator",
+            {"retry", "hold", "release", "priority", "reroute", "export", "bounce", "delete"},
+            False,
+        ),
+    ],
+)
+def test_the_bar_offers_what_the_role_may_and_says_why_not_the_rest(
+    role: str, acts: set[str], says_why: bool
+) -> None:
+    some(1)
+    page = as_role(role).get("/deliveries").text
+    found = set(re.findall(r'data-action="(\w+)"', page)) | ({"export"} if "data-export" in page else set())
+    assert found == acts
+    assert ("give you the permission" in page) is says_why
 
 
 def test_reroute_asks_which_way_and_tells_what_there_is(admin_client: Client) -> None:
