@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
 from dashboard.api import (
+    again,
     audit,
     deliveries,
     domains,
@@ -27,6 +28,7 @@ from dashboard.api import (
     stats,
     submit,
     summary,
+    views,
 )
 from dashboard.api.errors import answer, install
 from dashboard.auth.gate import public
@@ -46,6 +48,7 @@ for module in (
     submit,
     messages,
     groups,
+    views,
     deliveries,
     domains,
     sites,
@@ -53,6 +56,7 @@ for module in (
     routes,
     holds,
     operations,
+    again,
     export,
     summary,
     stats,

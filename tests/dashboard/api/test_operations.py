@@ -64,7 +64,7 @@ def test_reroute_takes_the_name_of_a_route() -> None:
     assert made["arguments"] == {"route": "backup"}
     run.work()
     assert client.get(f"/api/v1/deliveries/{ids[0]}").json()["route"] == "backup"
-    is_error(post(with_key(key("operate", name="op")), **asked), 403, "forbidden")
+    is_error(post(with_key(key("operate", name="op")), **asked), 403, "scope_missing")
 
 
 def test_another_number_is_asked_again_and_nothing_is_done(client: Client) -> None:
