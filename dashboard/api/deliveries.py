@@ -79,12 +79,14 @@ class DeliveryWithAttempts(DeliveryOut):
 
 
 class DeliveriesOut(Schema):
-    """`is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
+    """Where `count_is_exact` is false there are at least `count`, and about `count_estimate`, if a sample could
+    tell. `is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
 
     items: list[DeliveryOut]
     next: str | None
     count: int
     count_is_exact: bool
+    count_estimate: int | None
     is_cut: bool
     searched_to: datetime | None
 
@@ -105,6 +107,7 @@ def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
         "next": page.next,
         "count": page.count,
         "count_is_exact": page.count_is_exact,
+        "count_estimate": page.about,
         "is_cut": page.is_cut,
         "searched_to": page.searched_to,
     }

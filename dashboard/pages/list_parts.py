@@ -85,7 +85,14 @@ def told(page: Page[Delivery]) -> str:
     n = grouped(page.count)
     if page.count_is_exact:
         return f"{n} {noun}"
+    if page.about is not None:
+        return f"About {roughly(page.about)} {noun}"
     return f"More than {n} {noun}" if page.count >= CAP else f"At least {n} {noun}"
+
+
+def roughly(n: int) -> str:
+    """1,200,000 is "1.2 million"."""
+    return f"{n / 1_000_000:g} million" if n >= 1_000_000 else grouped(n)
 
 
 def mistake_shown(mistake: Mistake, text: str) -> dict[str, Any]:
