@@ -79,8 +79,8 @@ class DeliveryWithAttempts(DeliveryOut):
 
 
 class DeliveriesOut(Schema):
-    """Where `count_is_exact` is false there are at least `count`, and about `count_estimate`, if a sample could
-    tell. `is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
+    """Where `count_is_exact` is false there are at least `count`, and about `count_estimate`, if a sample
+    could tell. `is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
 
     items: list[DeliveryOut]
     next: str | None

@@ -16,10 +16,12 @@ from dashboard.api.errors import ApiError, Error
 from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from dashboard.snapshot.operations import shown
+from queueapp.access import limits
 from queueapp.models import Operation
 from queueapp.operations import actions
 from queueapp.operations.exceptions import page
 from queueapp.operations.preview import Preview, preview
+from queueapp.operations.sites import retry_of
 
 router = Router(tags=["operations"])
 _REFUSALS = {(400, 401, 403, 404, 409, 422, 503): Error}
@@ -106,6 +108,11 @@ class OperationIn(AskedIn):
     token: str = Field("", description="Any text, one a click: the same again makes no second operation.")
 
 
+class RetryIn(Strict):
+    expect: int = Field(ge=0, description="How many you were shown: `depth.deferred` of the site.")
+    reason: str = ""
+
+
 class OperationOut(Schema):
     id: int
     action: str
@@ -165,6 +172,17 @@ def create_operation(request: HttpRequest, asked: OperationIn) -> Status[dict[st
 def preview_operation(request: HttpRequest, asked: AskedIn) -> dict[str, Any]:
     """What it would do, for the question before it: nothing is changed. A POST, since `ids` may be many."""
     return previewed(preview(actor(request), **_given(asked)))
+
+
+@router.post("/sites/{site_id}/retry", auth=Asks("operate"), response={202: OperationOut, **_REFUSALS})
+def retry_site(request: HttpRequest, site_id: int, asked: RetryIn) -> Status[dict[str, Any]]:
+    """Retry all that is deferred at the site, as a paced operation. 409 tells the true count."""
+    who, row = actor(request), limits.site_named(site_id)
+    try:
+        made = actions.create(who, "retry", q=retry_of(row).q, expect=asked.expect, reason=asked.reason)
+    except actions.NotAsShown as differs:
+        raise ApiError(409, "count_differs", str(differs), "expect", count=differs.n) from None
+    return Status(202, shown(made, timezone.now()))
 
 
 @router.get("/operations", auth=Needs("read"), response={200: OperationsOut, (401, 403, 422, 503): Error})

@@ -50,6 +50,9 @@ class SiteRow(BoardOut):
     route: str
     limits: dict[str, LimitOut]
     next_at: datetime | None
+    is_suspended: bool
+    suspended_until: datetime | None
+    suspended_reason: str
     backoff: dict[str, Any] | None
     n_suspensions: int
 
@@ -166,6 +169,21 @@ def lift_site(request: HttpRequest, site_id: int) -> dict[str, int]:
     return {"n": limits.lift_site(actor(request), site_id)}
 
 
+@router.post("/sites/{site_id}/suspend", auth=Asks("operate"), response={200: SiteDetail, **_REFUSALS},
+             by_alias=True)  # fmt: skip
+def suspend_site(request: HttpRequest, site_id: int, asked: SuspendIn | None = None) -> dict[str, Any]:
+    """Claim nothing for any domain of the site until it is resumed, or until a time."""
+    reason, until = (asked.reason, asked.until) if asked else ("", None)
+    return _detail(limits.suspend_site(actor(request), site_id, reason, until))
+
+
+@router.post("/sites/{site_id}/resume", auth=Asks("operate"), response={200: SiteDetail, **_REFUSALS},
+             by_alias=True)  # fmt: skip
+def resume_site(request: HttpRequest, site_id: int) -> dict[str, Any]:
+    """Send to the site again; a domain that was suspended by itself stays so."""
+    return _detail(limits.resume_site(actor(request), site_id))
+
+
 @router.get("/domains/{name}/limits", auth=Needs("read"), response={200: DomainLimitsOut, **_REFUSALS})
 def domain_limits(request: HttpRequest, name: str) -> dict[str, Any]:
     """Rate and retry times of a recipient domain, in seconds, and its suspension."""
@@ -233,6 +251,9 @@ def _site(row: Site, n_suspensions: int) -> dict[str, Any]:
             "rate": _rate(row.rate, current.site_rate),
         },
         "next_at": row.next_at if row.next_at and row.next_at > now else None,
+        "is_suspended": row.is_suspended(now),
+        "suspended_until": row.suspended_until,
+        "suspended_reason": row.suspended_reason,
         "backoff": {
             "class": row.backoff_class, "reply": row.backoff_reply,
             "since": row.backoff_since, "until": row.backoff_until,

@@ -24,7 +24,10 @@ from dashboard.snapshot.paging import ORDERS, STATES
 KINDS = ("domain", "site")
 VIEWS = ("board", "shape")
 _KEPT = ("by", "view", "q", "state", "order", "limit")
-_ACTS = {"domain": ("retry", "suspend", "resume", "limits", "route"), "site": ("lift", "limits")}
+_ACTS = {
+    "domain": ("retry", "suspend", "resume", "limits", "route"),
+    "site": ("retry", "suspend", "resume", "lift", "limits"),
+}
 ORDER_WORDS = {
     "open": "most open",
     "deferred": "most deferred",

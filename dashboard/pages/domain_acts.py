@@ -33,11 +33,11 @@ def _retry(name: str) -> tuple[Act, str]:
             )
         except GrammarError as error:
             raise Wrong("q", str(error)) from None
-        return f"Operation {made.pk} retries {_counted(made.n_matched)} to {row.name}."
+        return f"Operation {made.pk} retries {counted(made.n_matched)} to {row.name}."
 
     told = forecast(Counter({row.pk: n})).lines if n else []
     text = (
-        f"{_counted(n)} waiting for the next attempt become due, spread under the limits of the site."
+        f"{counted(n)} waiting for the next attempt become due, spread under the limits of the site."
         f"{' ' + str(told[0]) + '.' if told else ''}"
     )
     fields = (
@@ -45,7 +45,7 @@ def _retry(name: str) -> tuple[Act, str]:
         Field("expect", "", str(n), type="hidden"),
         Field("seen", "", operations.seen_now(now), type="hidden"),
     )
-    return Act(f"Retry {_counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
+    return Act(f"Retry {counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
 
 
 def _suspend(name: str) -> tuple[Act, str]:
@@ -119,7 +119,7 @@ def _route(name: str) -> tuple[Act, str]:
     return Act(f"Way out of mail to {row.name}", text, "Set the way", do, (field,)), domain_page(row.name)
 
 
-def _counted(n: int) -> str:
+def counted(n: int) -> str:
     return f"{n:,} {'delivery' if n == 1 else 'deliveries'}"
 
 

@@ -80,7 +80,8 @@ def lead_domain(actor: Actor, name: str, route: str) -> RecipientDomain:
     with change(actor, SCOPE, "domain.route", name) as detail:
         row, chosen = domain_named(name), named(route)
         detail |= {"before": str(row.route or DEFAULT), "after": str(chosen or DEFAULT)}
-        RecipientDomain.objects.filter(pk=row.pk).update(route=chosen)
+        # Its site is found anew: what holds the old one back is none of this way's business.
+        RecipientDomain.objects.filter(pk=row.pk).update(route=chosen, site=None)
         row.refresh_from_db()
         kick()
     return row

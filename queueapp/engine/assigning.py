@@ -39,6 +39,9 @@ class Assigning(Staffing):
         now = timezone.now()
         if plan.backoff_until and plan.backoff_until > now:
             self.set_aside(rows, _backing_off(plan), plan.backoff_until)
+        elif plan.is_suspended:
+            # Claimed before it was, or before it was known to be of this site: from now on it isn't.
+            self._spawn(self.hands.give_back(rows, random.uniform(*_LATER) if rows[0].is_led else 0.0))
         elif self.book.asks_message:
             self._spawn(self._by_message(plan, rows))
         else:

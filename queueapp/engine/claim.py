@@ -112,7 +112,8 @@ _DUE_DOMAINS = """
     SELECT d.id, d.name, d.site_id, d.max_age, d.retry_first, d.retry_cap, d.rate, d.route_id, s.rate
     FROM queueapp_recipientdomain d LEFT JOIN queueapp_site s ON s.id = d.site_id
     WHERE d.due_at <= %s AND (d.suspended_at IS NULL OR d.suspended_until <= %s)
-        AND (d.next_at IS NULL OR d.next_at <= %s) AND (s.next_at IS NULL OR s.next_at <= %s){left_out}
+        AND (d.next_at IS NULL OR d.next_at <= %s) AND (s.next_at IS NULL OR s.next_at <= %s)
+        AND (s.suspended_at IS NULL OR s.suspended_until <= %s){left_out}
     ORDER BY d.due_at LIMIT %s"""
 
 
@@ -191,7 +192,7 @@ def _read(ids: Sequence[int], condition: str, params: list[Any]) -> list[Claimed
 
 def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[_Domain]:
     at = connection.ops.adapt_datetimefield_value(now)
-    params: list[Any] = [at, at, at, at]
+    params: list[Any] = [at, at, at, at, at]
     left_out = ""
     if skip:
         left_out = f" AND (d.site_id IS NULL OR NOT {bulk.any_of('d.site_id')})"

@@ -85,6 +85,8 @@ class Plan:
     source_id: int | None = None
     policy: Policy | None = None
     """MTA-STS, of the domain that the plan was made for: others of the site may have none."""
+    is_suspended: bool = False
+    """The site, by a person."""
     way: int = 0
     """The route: mail by another one shares neither line nor session, whatever their hosts are."""
     is_mx_secure: bool = True
@@ -234,6 +236,7 @@ class Router:
             pool_id=way.pool_id,
             source_id=way.source_id,
             policy=lead.policy,
+            is_suspended=site.is_suspended(timezone.now()),
             way=way.route_id,
             is_mx_secure=lead.is_mx_secure,
         )

@@ -71,5 +71,20 @@ class Migration(migrations.Migration):
                 condition=models.Q(("name", ""), _negated=True), fields=("name",), name="route_name_once"
             ),
         ),
+        migrations.AddField(
+            model_name="site",
+            name="suspended_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="site",
+            name="suspended_until",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="site",
+            name="suspended_reason",
+            field=models.CharField(blank=True, max_length=255),
+        ),
         migrations.RunPython(_name, migrations.RunPython.noop),
     ]

@@ -27,9 +27,11 @@ class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
 
     def due(self, now: datetime) -> Self:
         """Those with work that may be claimed now: due, not suspended, within their rate and their site's."""
+        site_goes = Q(site__suspended_at__isnull=True) | Q(site__suspended_until__lte=now)
         return (
             self.filter(due_at__lte=now)
             .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
+            .filter(site_goes)
             .filter(Q(next_at__isnull=True) | Q(next_at__lte=now))
             .filter(Q(site__next_at__isnull=True) | Q(site__next_at__lte=now))
         )

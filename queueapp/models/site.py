@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 
@@ -24,6 +26,11 @@ class Site(models.Model):
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )
 
+    # By a person: nothing is claimed for its domains, nor for those that turn out to be its own.
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_until = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=255, blank=True)
+
     # Back-off: a visible row with its cause (DESIGN.md, "Limits and back-off").
     backoff_class = models.CharField(max_length=16, blank=True)
     backoff_reply = models.CharField(max_length=1000, blank=True)
@@ -35,3 +42,6 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_suspended(self, now: datetime) -> bool:
+        return self.suspended_at is not None and (self.suspended_until is None or self.suspended_until > now)

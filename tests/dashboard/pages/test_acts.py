@@ -50,6 +50,33 @@ def test_a_domain_is_suspended_with_reason_and_end_and_resumed(admin_client: Cli
     ]  # fmt: skip
 
 
+def test_a_whole_site_is_retried_suspended_and_resumed(admin_client: Client) -> None:
+    site = a_site()
+    for name in ("a.test", "b.test"):
+        a_delivery(domain=name, state="deferred")
+    RecipientDomain.objects.update(site=site)
+    page = f"/sites/{site.pk}"
+    form = admin_client.get(f"{page}/retry").text
+    assert "Retry 2 deliveries to mx.example?" in form
+    seen = form.partition('name="seen" value="')[2].partition('"')[0]
+    wrong = admin_client.post(f"{page}/retry", {"expect": "5", "seen": seen}, **IN_A_DIALOG)
+    assert (wrong.status_code, Operation.objects.count()) == (422, 0)
+    done = admin_client.post(f"{page}/retry", {"expect": "2", "seen": seen}, **IN_A_DIALOG)
+    assert "retries 2 deliveries to mx.example." in done.json()["done"]
+    assert Operation.objects.get().q == "site:mx.example state:deferred"
+    assert "its 2 domains" in admin_client.get(f"{page}/suspend").text
+    assert admin_client.post(f"{page}/suspend", {"reason": ""}, **IN_A_DIALOG).status_code == 422
+    admin_client.post(f"{page}/suspend", {"reason": "they move", "until": "4h"}, **IN_A_DIALOG)
+    shown = admin_client.get(page).text
+    for text in ("they move", "Resume", "admin"):
+        assert text in shown
+    assert "Its site is suspended: they move" in admin_client.get("/domains/a.test").text
+    assert f"{page}/resume" in admin_client.get("/board?by=site").text
+    done = admin_client.post(f"{page}/resume", **IN_A_DIALOG)
+    assert done.json() == {"done": "mx.example is resumed."}
+    assert Site.objects.get().suspended_at is None
+
+
 def test_a_domain_is_led_by_another_way(admin_client: Client) -> None:
     domain()
     assert "add one on the page Routes" in admin_client.get("/domains/a.test/route").text
