@@ -16,12 +16,10 @@ from dashboard.api.errors import ApiError, Error
 from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from dashboard.snapshot.operations import shown
-from queueapp.access import limits
 from queueapp.models import Operation
-from queueapp.operations import actions
+from queueapp.operations import actions, sites
 from queueapp.operations.exceptions import page
 from queueapp.operations.preview import Preview, preview
-from queueapp.operations.sites import retry_of
 
 router = Router(tags=["operations"])
 _REFUSALS = {(400, 401, 403, 404, 409, 422, 503): Error}
@@ -177,9 +175,8 @@ def preview_operation(request: HttpRequest, asked: AskedIn) -> dict[str, Any]:
 @router.post("/sites/{site_id}/retry", auth=Asks("operate"), response={202: OperationOut, **_REFUSALS})
 def retry_site(request: HttpRequest, site_id: int, asked: RetryIn) -> Status[dict[str, Any]]:
     """Retry all that is deferred at the site, as a paced operation. 409 tells the true count."""
-    who, row = actor(request), limits.site_named(site_id)
     try:
-        made = actions.create(who, "retry", q=retry_of(row).q, expect=asked.expect, reason=asked.reason)
+        made = sites.retry(actor(request), site_id, expect=asked.expect, reason=asked.reason)
     except actions.NotAsShown as differs:
         raise ApiError(409, "count_differs", str(differs), "expect", count=differs.n) from None
     return Status(202, shown(made, timezone.now()))

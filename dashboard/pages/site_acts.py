@@ -13,18 +13,16 @@ from queueapp.access import limits
 from queueapp.access.change import Actor, Missing, Wrong
 from queueapp.models import Site, Suspension
 from queueapp.operations import actions as operations
-from queueapp.operations.sites import retry_of
+from queueapp.operations import sites
 
 
 def _retry(pk: int) -> tuple[Act, str]:
     row, now = limits.site_named(pk), timezone.now()
-    asked = retry_of(row)
+    asked = sites.retry_of(row)
 
     def do(actor: Actor, typed: dict[str, str]) -> str:
         expect = number("expect", typed["expect"])
-        made = operations.create(
-            actor, "retry", q=asked.q, expect=expect, reason=typed["reason"], seen=typed["seen"]
-        )
+        made = sites.retry(actor, row.pk, expect=expect, reason=typed["reason"], seen=typed["seen"])
         return f"Operation {made.pk} retries {counted(made.n_matched)} to {row.name}."
 
     others = f" There are {asked.n_sites} sites of that name, and all are meant." if asked.n_sites > 1 else ""

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from queueapp.access import limits
+from queueapp.access.change import Actor, allow
 from queueapp.grammar import Term, Text, parse
-from queueapp.models import Site
+from queueapp.models import Operation, Site
 from queueapp.models.counting import count
+from queueapp.operations import actions
+from queueapp.operations.asked import SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,14 @@ class Retry:
     q: str
     n: int
     n_sites: int
+
+
+def retry(actor: Actor, site_id: int, *, expect: int | None, reason: str = "", seen: str = "") -> Operation:
+    """All that is deferred there, as a paced operation. Raises what `create` does, and Missing."""
+    # Who may not is told so, and nothing of which sites there are.
+    allow(actor, SCOPE, "operation.create", f"retry site {site_id}")
+    q = retry_of(limits.site_named(site_id)).q
+    return actions.create(actor, "retry", q=q, expect=expect, reason=reason, seen=seen)
 
 
 def retry_of(site: Site) -> Retry:

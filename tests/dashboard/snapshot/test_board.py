@@ -64,7 +64,8 @@ def one_of_each() -> dict[str, str]:
     )
     return {
         "flowing.test": "flowing", "waiting.test": "waiting", "held.test": "held", "idle.test": "idle",
-        "suspended.test": "suspended", "stopped.test": "suspended", "back.test": "backing_off", "dead.test": "dead",
+        "suspended.test": "suspended", "stopped.test": "suspended", "back.test": "backing_off",
+        "dead.test": "dead",
         "paced.test": "throttled", "told.test": "throttled", "blocked.test": "suspended",
     }  # fmt: skip
 
