@@ -17,7 +17,7 @@ from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from dashboard.snapshot.operations import shown
 from queueapp.models import Operation
-from queueapp.operations import actions, sites
+from queueapp.operations import actions, sites, trials
 from queueapp.operations.exceptions import page
 from queueapp.operations.preview import Preview, preview
 
@@ -137,6 +137,21 @@ class OperationOut(Schema):
     cancelled_by: str
 
 
+class TrialOut(Schema):
+    """`state`: `not_tried`, `trying`, `goes`, `late`, `failed`, or by a person `let`, `stop`."""
+
+    id: int
+    receiver: str
+    n: int
+    state: str
+    delivery_id: int | None
+    reply: str
+    since: datetime | None
+    until: datetime | None
+    may_go: bool
+    may_stop: bool
+
+
 class OperationsIn(Schema):
     limit: int = Field(100, ge=1, le=500)
     cursor: int = Field(0, ge=0, lt=2**63, description="`next` of the page before.")
@@ -225,6 +240,40 @@ def exceptions(request: HttpRequest, operation_id: int, asked: Query[OperationsI
         ],
         "next": found.next, "count": row.n_skipped + row.n_failed, "count_is_exact": True,
     }  # fmt: skip
+
+
+@router.get(
+    "/operations/{operation_id}/trials", auth=Needs("read"),
+    response={200: list[TrialOut], (401, 403, 404, 503): Error}, by_alias=True,
+)  # fmt: skip
+def list_trials(request: HttpRequest, operation_id: int) -> list[dict[str, Any]]:
+    """The mail that a retry tries first at each receiver, and what came of it; at most 100 receivers."""
+    return [
+        {
+            "id": each.id, "receiver": each.receiver, "n": each.n, "state": each.state, "reply": each.reply,
+            "delivery_id": each.delivery.pk if each.delivery else None, "since": each.since,
+            "until": each.until, "may_go": each.may_go, "may_stop": each.may_stop,
+        }
+        for each in trials.trials(actions.named(operation_id))
+    ]  # fmt: skip
+
+
+@router.post(
+    "/operations/{operation_id}/trials/{trial_id}/go", auth=Asks("operate"),
+    response={200: OperationOut, **_REFUSALS},
+)  # fmt: skip
+def trial_go(request: HttpRequest, operation_id: int, trial_id: int) -> dict[str, Any]:
+    """Let the rest of that receiver go without waiting for the first mail."""
+    return shown(trials.go_on(actor(request), operation_id, trial_id), timezone.now())
+
+
+@router.post(
+    "/operations/{operation_id}/trials/{trial_id}/stop", auth=Asks("operate"),
+    response={200: OperationOut, **_REFUSALS},
+)  # fmt: skip
+def trial_stop(request: HttpRequest, operation_id: int, trial_id: int) -> dict[str, Any]:
+    """What is not due yet of that receiver stays as it was; the others go on."""
+    return shown(trials.stop(actor(request), operation_id, trial_id), timezone.now())
 
 
 @router.post(

@@ -70,6 +70,18 @@ WORDS: dict[str, Words] = {
 }
 
 
+WORDS_OF_TRIAL: dict[str, tuple[str, str, StrOrPromise]] = {
+    "not_tried": ("hourglass-split", "plain", gettext_lazy("its turn comes")),
+    "trying": ("send", "info", gettext_lazy("being tried")),
+    "goes": ("check-circle", "success", gettext_lazy("it arrived: the rest goes")),
+    "late": ("clock", "warning", gettext_lazy("no outcome in a minute: the rest goes")),
+    "failed": ("x-circle", "danger", gettext_lazy("it failed again: the rest stays")),
+    "let": ("skip-forward", "info", gettext_lazy("let go by a person")),
+    "stop": ("stop-circle", "warning", gettext_lazy("stopped by a person")),
+}
+"""Icon, tone and words of each state of a trial (operations/trials.py)."""
+
+
 def title(action: str, n: int) -> str:
     """ "Delete 12,431 deliveries": in the dialog's title, in its button, in lists of operations."""
     texts = {

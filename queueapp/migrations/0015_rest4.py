@@ -86,5 +86,20 @@ class Migration(migrations.Migration):
             name="suspended_reason",
             field=models.CharField(blank=True, max_length=255),
         ),
+        migrations.AlterField(
+            model_name="operationsite",
+            name="verdict",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("goes", "Goes"),
+                    ("late", "Late"),
+                    ("failed", "Failed"),
+                    ("let", "Let"),
+                    ("stop", "Stopped"),
+                ],
+                max_length=6,
+            ),
+        ),
         migrations.RunPython(_name, migrations.RunPython.noop),
     ]
