@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from django.utils import timezone
 
 from queueapp.grammar import WORD, GrammarError, Query, Term, parse
-from queueapp.models import Delivery, RecipientDomain, searching
+from queueapp.models import Delivery, searching
 from queueapp.models.counting import COUNT_TIME, Counted, count_of
 from queueapp.models.estimating import estimate
 from queueapp.models.grouping import BY, Group, Groups, groups
@@ -177,13 +177,6 @@ def groups_of(params: Mapping[str, Any], now: datetime | None = None) -> Shared:
 
 def _where(error: GrammarError) -> Mistake:
     return Mistake("q", str(error), error.position, error.length, error.hint)
-
-
-def domain_named(name: str) -> RecipientDomain | None:
-    """The domain of that name as people write it, with its site; None where nobody ever wrote to it."""
-    if len(name) > 255 or not name.isprintable():
-        return None
-    return RecipientDomain.objects.select_related("site").filter(name=name.lower()).first()
 
 
 # ── Parameters ────────────────────────────────────────────────────────────────────────────────

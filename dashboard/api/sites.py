@@ -110,6 +110,7 @@ class DomainLimitsOut(Schema):
     max_age: LimitOut
     next_at: datetime | None
     site_id: int | None
+    route: str | None = Field(description="The route that was chosen for it; null: by the patterns.")
     is_suspended: bool
     suspended_until: datetime | None
     suspended_reason: str
@@ -304,6 +305,7 @@ def _domain(row: RecipientDomain) -> dict[str, Any]:
         **times,
         "next_at": row.next_at if row.next_at and row.next_at > now else None,
         "site_id": row.site_id,
+        "route": str(row.route) if row.route else None,
         "is_suspended": row.is_suspended(now),
         "suspended_until": row.suspended_until,
         "suspended_reason": row.suspended_reason,

@@ -9,6 +9,7 @@ the form makes a request that is repeated one operation, not two.
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -68,7 +69,7 @@ def _dialog(request: HttpRequest, asked: Asked, error: Exception | None = None) 
     """The dialog with the numbers of now, and what stood against the last try."""
     try:
         found = preview(
-            actor(request), asked.action, q=asked.q, ids=asked.ids, arguments=asked.arguments
+            actor(request), asked.action, q=asked.q, ids=asked.ids, arguments=_counted_with(asked)
         )  # fmt: skip
     except (AccessError, GrammarError) as refusal:
         return _refusal(request, str(refusal), 403 if isinstance(refusal, NotAllowed) else 422)
@@ -86,6 +87,11 @@ def _dialog(request: HttpRequest, asked: Asked, error: Exception | None = None) 
         **_wrong(error),
     }
     return render(request, "bulk/_dialog.html", context, status=_status(error))
+
+
+def _counted_with(asked: Asked) -> dict[str, Any]:
+    """A way that is not chosen yet, or is wrong, changes no number."""
+    return {"route": routes.DEFAULT} if asked.action == "reroute" else asked.arguments
 
 
 def _wrong(error: Exception | None) -> dict[str, str]:

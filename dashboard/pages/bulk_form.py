@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from dashboard.pages.op_words import WORDS
 from dashboard.templatetags.times import grouped
-from queueapp.access import routes
 from queueapp.access.change import Wrong
 
 TYPED_ABOVE = 1_000
@@ -45,6 +44,8 @@ class Asked:
         """What the dialog itself demands. Raises Wrong."""
         if WORDS[self.action].is_destructive and not self.reason:
             raise Wrong("reason", _("Say why: the reason stands in the audit."))
+        if self.action == "reroute" and not self.arguments["route"]:
+            raise Wrong("route", _("Choose the way that they take."))
         if self.needs_typing and self.typed != str(self.touched):
             raise Wrong("typed", _("Type %(n)s to go on.") % {"n": grouped(self.touched)})
 
@@ -71,7 +72,7 @@ def read(post: QueryDict) -> Asked:
 def _arguments(action: str, post: QueryDict) -> dict[str, Any]:
     if action == "priority":
         return {"priority": _whole("priority", post.get("priority", "5"))}
-    return {"route": post.get("route", routes.DEFAULT)[:64]} if action == "reroute" else {}
+    return {"route": post.get("route", "")[:64]} if action == "reroute" else {}
 
 
 def _ids(text: str) -> list[int]:

@@ -34,6 +34,7 @@ def domain(name: str, now: datetime | None = None) -> Row | None:
         "shape": _shape(row, f"domain:{quoted(found.name)}"),
         "suspended_by": _by("domain.suspend", found.name) if row["is_suspended"] else "",
         "limits": _domain_limits(found),
+        "way": str(found.route or ""),
         "errors": _errors(found),
         "all_url": deliveries(f"domain:{quoted(found.name)}"),
         "scope": found.pk,
@@ -90,7 +91,7 @@ def _shape(row: Row, search: str) -> list[Row]:
 
 
 def _errors(found: RecipientDomain) -> list[Row]:
-    failed = Delivery.objects.filter(domain=found, state__in=_FAILED).exclude(last_class="")
+    failed = Delivery.objects.filter(domain=found, state__among=_FAILED).exclude(last_class="")
     reply = ("last_class", "last_code", "last_enhanced", "last_text", "last_host")
     fields = ("last_attempt_at", "state", "recipient", "message_id", *reply)
     return [

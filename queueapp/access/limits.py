@@ -33,7 +33,7 @@ def site_named(site_id: int) -> Site:
 
 def domain_named(name: str) -> RecipientDomain:
     """Raises Missing."""
-    row = RecipientDomain.objects.filter(name=name.lower()[:255]).first() if name.isprintable() else None
+    row = RecipientDomain.objects.named(name)
     if row is None:
         raise Missing(f"There is no recipient domain {name[:255]!r}: nobody ever wrote to it.")
     return row

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.conf import Rate, rate_or_none
+from queueapp.engine.counters import locked
 from queueapp.engine.sts import Policies
 from queueapp.mail.mta_sts import Policy
 from queueapp.models import Route, Site
@@ -289,12 +290,8 @@ class Router:
 
 _PLACE = ManyRows(
     "domain:bigint site:bigint at:timestamptz",
-    # Locked in the order of ids, as everywhere (counters.py).
-    postgresql="""
-        WITH v AS MATERIALIZED (SELECT * FROM {rows}), locked AS MATERIALIZED (
-            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT domain FROM v)
-            ORDER BY id FOR NO KEY UPDATE
-        )
+    postgresql=locked("domain")
+    + """
         UPDATE queueapp_recipientdomain d SET site_id = v.site, site_checked_at = v.at
         FROM v JOIN locked ON locked.id = v.domain WHERE d.id = v.domain AND d.site_id IS DISTINCT FROM v.site
         """,

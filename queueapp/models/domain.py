@@ -36,6 +36,12 @@ class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
             .filter(Q(site__next_at__isnull=True) | Q(site__next_at__lte=now))
         )
 
+    def named(self, name: str) -> RecipientDomain | None:
+        """The one of that name as people write it, with its site; None where nobody ever wrote to it."""
+        if len(name) > 255 or not name.isprintable():
+            return None
+        return self.select_related("site").filter(name=name.lower()).first()
+
     def suspended(self, now: datetime) -> Self:
         return self.filter(suspended_at__isnull=False).filter(
             Q(suspended_until__isnull=True) | Q(suspended_until__gt=now)

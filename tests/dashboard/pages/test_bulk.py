@@ -77,12 +77,15 @@ def test_reroute_asks_which_way_and_tells_what_there_is(admin_client: Client) ->
     Route.objects.create(pattern="*", kind="mx")
     dialog = ask(admin_client, "reroute", ids=ids(rows))
     assert '<option value="backup">backup: b.test:587</option>' in dialog
-    assert dialog.count("<option") == 2
+    assert dialog.count("<option") == 3  # one to choose, the route, no way of their own
     assert "s3cret" not in dialog
     asked = {"action": "reroute", "ids": ids(rows), "expect": "2", "touched": "2", "route": "nowhere"}
     answer = admin_client.post("/bulk/start", asked)
     assert (answer.status_code, Operation.objects.count()) == (422, 0)
     assert "there is no route" in answer.text
+    assert 'aria-describedby="ask-route-error"' in answer.text
+    answer = admin_client.post("/bulk/start", {**asked, "route": ""})
+    assert "Choose the way that they take." in answer.text
     answer = admin_client.post("/bulk/start", {**asked, "route": "backup"})
     assert answer.json()["arguments"] == {"route": "backup"}
     assert "Reroute 2 deliveries" in admin_client.get(f"/operations/{answer.json()['id']}").text
