@@ -14,6 +14,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
@@ -29,12 +30,12 @@ _ACTS = {
     "site": ("retry", "suspend", "resume", "lift", "limits"),
 }
 ORDER_WORDS = {
-    "open": "most open",
-    "deferred": "most deferred",
-    "name": "name",
-    "rate": "most delivered a minute",
-    "slow": "slowest to deliver",
-    "next": "next attempt",
+    "open": _("most open"),
+    "deferred": _("most deferred"),
+    "name": _("name"),
+    "rate": _("most delivered a minute"),
+    "slow": _("slowest to deliver"),
+    "next": _("next attempt"),
 }
 
 

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.django_db
 
 OPEN = {"favicon"}
 # Forms of an action: shown by GET or nowhere, done by POST.
-FORMS = ("people", "keys", "person-", "-revoke")
+FORMS = ("people", "keys", "routes", "person-", "-revoke")
 ACTS = (
-    "-suspend", "-resume", "-limits", "-lift", "-retry", "view-save", "view-change", "view-remove",
+    "-suspend", "-resume", "-limits", "-lift", "-retry", "-route", "view-save", "view-change", "view-remove",
     "copy-to-sandbox", "send-again", "readdress",
 )  # fmt: skip
 PAGES = [pattern for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name not in OPEN]
