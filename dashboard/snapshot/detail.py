@@ -54,10 +54,10 @@ def site(pk: int, now: datetime | None = None) -> Row | None:
         "depth": _depth(found, f"site:{quoted(found.name)}"),
         "shape": _shape(row, f"site:{quoted(found.name)}"),
         "suspensions": [_suspension(each) for each in held],
-        "suspended_by": _by("site.suspend", found.name) if row["is_suspended"] else "",
         "limits": _site_limits(found),
         "hosts": found.hosts[:50],
         "route": found.route,
+        "suspended_by": _by("site.suspend", found.name) if row["is_suspended"] else "",
         "domains": [
             {"name": each.name, "url": domain_page(each.name), "open_url": open_for(each.name),
              "n_open": each.n_open, "state": each.state}

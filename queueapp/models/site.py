@@ -26,11 +26,6 @@ class Site(models.Model):
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )
 
-    # By a person: nothing is claimed for its domains, nor for those that turn out to be its own.
-    suspended_at = models.DateTimeField(null=True, blank=True)
-    suspended_until = models.DateTimeField(null=True, blank=True)
-    suspended_reason = models.CharField(max_length=255, blank=True)
-
     # Back-off: a visible row with its cause (DESIGN.md, "Limits and back-off").
     backoff_class = models.CharField(max_length=16, blank=True)
     backoff_reply = models.CharField(max_length=1000, blank=True)
@@ -39,6 +34,11 @@ class Site(models.Model):
     n_failures = models.PositiveIntegerField(
         default=0, help_text="Failures in a row that called for a back-off."
     )
+
+    # By a person: nothing is claimed for its domains, nor for those that turn out to be its own.
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_until = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=255, blank=True)
 
     def __str__(self) -> str:
         return self.name
