@@ -75,7 +75,7 @@ def _resume(pk: int) -> tuple[Act, str]:
 
 def _resumed(row: Site) -> str:
     why = f" It was suspended: {row.suspended_reason}" if row.suspended_reason else ""
-    alone = row.domains.suspended(timezone.now()).count()  # type: ignore[attr-defined]
+    alone = row.domains.suspended(timezone.now()).count()
     stay = f" {alone:,} of its domains were suspended by themselves, and stay so." if alone else ""
     return f"Its mail goes again when it is due, at the pace that it takes.{stay}{why}"
 

@@ -17,6 +17,8 @@ from queueapp.models.domain import RecipientDomain
 from queueapp.models.searching import Search
 
 SAMPLE = 4000
+# A search of which the count found fewer has most likely too few in the sample, too.
+WORTH = 1000
 # Of so many that match the standard error is at most a seventh of the number.
 FEWEST = 50
 TIME = 0.05  # seconds, for the look at the sample
@@ -26,6 +28,8 @@ def estimate(
     search: Search, at_least: int, chance: random.Random | None = None, n: int = SAMPLE
 ) -> int | None:
     """A number of two figures and noughts, above `at_least`; None: it can't be told well enough."""
+    if at_least < WORTH:
+        return None
     span = Delivery.objects.aggregate(least=Min("id"), most=Max("id"))
     if span["least"] is None or span["most"] - span["least"] < n:
         return None
@@ -34,11 +38,10 @@ def estimate(
     try:
         with at_most(TIME):
             n_matching = drawn.filter(search.condition).count()
-        if n_matching < FEWEST:
-            return None
-        with at_most(TIME):
-            n_drawn = drawn.count()
+            n_drawn = drawn.count() if n_matching >= FEWEST else 0
     except OutOfTime:
+        return None
+    if not n_drawn:
         return None
     total = sum(RecipientDomain.objects.depth().values())
     found = rounded(total * n_matching / n_drawn)

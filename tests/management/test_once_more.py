@@ -14,7 +14,7 @@ from tests.engine.queue import sandbox
 from tests.management.calls import manage
 from tests.models.rows import delivery
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey"), pytest.mark.once]
 
 
 def test_again_makes_a_new_delivery() -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from queueapp.grammar import parse
 from queueapp.models import Delivery, Message, RecipientDomain
-from queueapp.models.estimating import estimate, rounded
+from queueapp.models.estimating import WORTH, estimate, rounded
 from queueapp.models.searching import Search
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def queue() -> None:
     )  # fmt: skip
 
 
-def told(text: str, at_least: int = 0, n: int = 1000) -> int | None:
+def told(text: str, at_least: int = WORTH, n: int = 1000) -> int | None:
     return estimate(Search(parse(text), timezone.now()), at_least, random.Random(4), n)
 
 
@@ -50,6 +50,7 @@ def test_it_is_not_told_where_it_would_be_poor_or_says_nothing_new() -> None:
     assert told("priority:1") is None  # 1 in 100
     assert told("subject:nowhere") is None
     assert told("priority:9", at_least=2 * N) is None
+    assert told("priority:9", at_least=WORTH - 1) is None
     assert told("priority:9", n=2 * N) is None  # as many as are there: they can be counted
 
 

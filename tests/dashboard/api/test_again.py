@@ -16,7 +16,7 @@ from tests.dashboard.api.asking import is_error, key, with_key
 from tests.engine.queue import sandbox
 from tests.models.rows import delivery
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey"), pytest.mark.once]
 
 
 @pytest.fixture
