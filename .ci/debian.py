@@ -2,7 +2,8 @@
 
 Chromium, swaks and curl are installed as packages. Postfix and Exim can't be: they exclude each
 other and would take the machine's mail over. Their packages are unpacked under .venv/debian/, with
-a wrapper for each program in .venv/debian/bin/ that finds its libraries. No service is started.
+a wrapper for each program in .venv/debian/bin/ that finds its libraries. Of Prometheus only the program
+that checks rules is taken out. No service is started.
 What can't be had is left out without an error: the tests that need it say so (tests/programs.py).
 """
 
@@ -25,6 +26,8 @@ INSTALLED = [
     "iproute2",  # network namespaces as hosts
 ]
 FOREIGN = ["postfix", "exim4-daemon-light"]
+# Of these one program is wanted, and nothing that they depend on.
+SINGLE = {"prometheus": "promtool"}
 POLICY = "/usr/sbin/policy-rc.d"
 
 
@@ -109,13 +112,25 @@ def no_services():
 
 
 def unpack_all(say):
-    say("unpacking " + " and ".join(FOREIGN) + " under .venv/debian")
+    say("unpacking " + ", ".join([*FOREIGN, *SINGLE]) + " under .venv/debian")
     shutil.rmtree(UNPACKED, ignore_errors=True)
     os.makedirs(os.path.join(UNPACKED, "bin"))
     for package in FOREIGN:
         root = os.path.join(UNPACKED, package)
         unpack(package, root)
         wrap_programs(root)
+    for package, program in SINGLE.items():
+        take_out(package, program)
+
+
+def take_out(package, program):
+    target = os.path.join(UNPACKED, "bin", program)
+    with tempfile.TemporaryDirectory(prefix="mailweir-apt-") as folder:
+        os.chmod(folder, 0o755)  # so that apt's own user may look
+        apt(["download", package], cwd=folder)
+        for file in os.listdir(folder):
+            subprocess.run(["dpkg", "-x", os.path.join(folder, file), folder], check=True)
+            shutil.move(os.path.join(folder, "usr", "bin", program), target)
 
 
 def unpack(package, root):

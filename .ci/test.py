@@ -1,9 +1,10 @@
 """All tests, on SQLite and then on PostgreSQL; ends non-zero if any of them failed.
 
-Each database gets three rounds: the quick tests on both cores; then those that start whole systems or a
-browser, two files side by side; then those of them that measure times, one after another. PostgreSQL gets
-only the tests for which the database makes a difference (conftest marks the others `once`). Arguments go to
-every pytest run; with any, a round that has no matching test is fine.
+Each database gets three rounds: the quick tests, four at once, since they wait for a third of their time;
+then those that start whole systems or a browser, two files side by side; then those of them that measure
+times, one after another. PostgreSQL gets only the tests for which the database makes a difference (conftest
+marks the others `once`). Arguments go to every pytest run; with any, a round that has no matching test is
+fine.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Round:
     flags: tuple[str, ...]
 
 
-_SPREAD = ("-n", "2", "--dist", "worksteal")
+_SPREAD = ("-n", "4", "--dist", "worksteal")
 _BY_FILE = ("-n", "2", "--dist", "loadfile")
 _ALONE = ("-p", "no:xdist")
 

@@ -1,5 +1,6 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
-`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/).
+`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), and
+`python -m bench causes [NAME …]` what clogs a queue (bench/causes/).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import report, rounds
+from bench.causes import command as causes
 from bench.faults import command as faults
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
@@ -92,6 +94,8 @@ def stop_once(number: int, frame: object) -> None:
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["faults"]:
         work = partial(faults.run, faults.parse(arguments[1:]))
+    elif arguments[:1] == ["causes"]:
+        work = partial(causes.run, causes.parse(arguments[1:]))
     else:
         work = partial(run_all, *parse(arguments))
     for each in STOP_SIGNALS:  # a shell starts what runs behind it with SIGINT ignored

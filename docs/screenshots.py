@@ -30,6 +30,7 @@ PAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("operations", "/operations", ()),
     ("operation", "/operations/{operation}", ()),
     ("sandbox", "/sandbox", ()),
+    ("blocklists", "/blocklists", ()),
 )
 LOOKS = (("light", WIDE), ("dark", WIDE), ("light", NARROW))
 
@@ -91,6 +92,7 @@ def _dashboard(home: Path) -> Iterator[str]:
 def _look(address: str, folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
+    from docs import sample_listings
     from docs.sample import fill
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ def _look(address: str, folder: Path) -> None:
         page.wait_for_selector("[data-live-state=live]")
         page.screenshot(path=folder / "first-mail.png")
         shown = {"message": fill(), "operation": _operations()}
+        sample_listings.fill()
         for name, path, steps in PAGES:
             for theme, size in LOOKS:
                 page.set_viewport_size(size)

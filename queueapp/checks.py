@@ -18,6 +18,7 @@ from django.core.checks import CheckMessage, Warning, register
 
 from queueapp import conf
 from queueapp.conf import Address, Conf
+from queueapp.watch.blocklists import lists
 
 TAG = "mailweir"
 _NETWORK = (
@@ -47,6 +48,7 @@ def findings(settings: Conf) -> Iterator[CheckMessage]:
     yield from _submission(settings)
     yield from _files(settings)
     yield from _sizes(settings)
+    yield from _blocklists(settings)
 
 
 def is_loopback(address: Address) -> bool:
@@ -163,3 +165,21 @@ def _sizes(settings: Conf) -> Iterator[CheckMessage]:
             f"MAILWEIR_WORKERS={settings.workers} on {os.cpu_count()} processors.",
             "One runner holds hundreds of sessions; more than two for each processor only take memory.",
         )
+
+
+def _blocklists(settings: Conf) -> Iterator[CheckMessage]:
+    choice = lists.chosen(settings)
+    for name in choice.unknown:
+        yield _warn(
+            45,
+            f"MAILWEIR_BLOCKLISTS names {name!r}, which is no list that is known.",
+            f"Known are: {', '.join(lists.LISTS)}.",
+        )
+    keys = {each.key for each in lists.LISTS.values() if each.key}
+    for name, _ in settings.blocklist_keys:
+        if name not in keys:
+            yield _warn(
+                46,
+                f"MAILWEIR_BLOCKLIST_KEYS has a key for {name!r}, and no list takes one of that name.",
+                f"Names of keys are: {', '.join(sorted(keys))}.",
+            )

@@ -153,6 +153,26 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _blocklists(value: str) -> tuple[str, ...]:
+    words = _names(value.lower())
+    is_fine = all(re.fullmatch(r"-?[a-z0-9][a-z0-9-]{0,63}", word) for word in words)
+    if not words or not is_fine or ("no" in words and len(words) > 1):
+        raise ValueError(
+            "no, yes, or names of lists by commas, such as yes,-uceprotect-3 or spamhaus-zen,spamcop"
+        )
+    return words
+
+
+def _keys(value: str) -> tuple[tuple[str, str], ...]:
+    """Each key is one label of a DNS name."""
+    found = tuple(re.fullmatch(r"([a-z0-9-]{1,64})=([A-Za-z0-9_-]{4,63})", word) for word in _names(value))
+    if not all(found):
+        raise ValueError(
+            "NAME=KEY by commas, such as spamhaus=…,abusix=…; a key is 4 to 63 letters and digits"
+        )
+    return tuple((match[1], match[2]) for match in found if match)
+
+
 ROLES = ("viewer", "campaigns", "operator", "administrator")
 """The names of roles; what each may do is in access/roles.py."""
 
@@ -225,7 +245,7 @@ def _redis(value: str) -> str:
 
 
 def _setting(name: str, parse: Callable[[str], Any], default: str, unit: str, reason: str) -> Any:
-    shown = not re.search("URL|PASSWORD|SECRET_KEY$|SMTP$", name) or name == "MAILWEIR_SMTP"
+    shown = not re.search("URL|PASSWORD|SECRET_KEY$|SMTP$|KEYS$", name) or name == "MAILWEIR_SMTP"
     return field(
         repr=shown,
         metadata={"name": name, "parse": parse, "default": default, "unit": unit, "reason": reason},
@@ -421,6 +441,34 @@ class Conf:
     alert_smtp: RouteSpec | None = _setting(
         "MAILWEIR_ALERT_SMTP", _optional_smtp_url, "", "smtp://…", "The alert mail's own way out."
     )
+    blocklists: tuple[str, ...] = _setting(
+        "MAILWEIR_BLOCKLISTS",
+        _blocklists,
+        "no",
+        "no|yes|name,…",
+        "Whether our addresses and domains are looked up in public blocklists, and in which.",
+    )
+    blocklist_resolver: tuple[Address, ...] = _setting(
+        "MAILWEIR_BLOCKLIST_RESOLVER",
+        _addresses,
+        "",
+        "HOST:PORT,…",
+        "Name servers that ask the blocklists; empty is MAILWEIR_DNS, or the system's.",
+    )
+    blocklist_keys: tuple[tuple[str, str], ...] = _setting(
+        "MAILWEIR_BLOCKLIST_KEYS",
+        _keys,
+        "",
+        "NAME=KEY,…",
+        "Keys of blocklists that want one, such as Spamhaus's DQS key: never shown.",
+    )
+    blocklist_targets: tuple[str, ...] = _setting(
+        "MAILWEIR_BLOCKLIST_TARGETS",
+        _names,
+        "",
+        "IP or domain,…",
+        "What is looked up beside our own sources, names and domains: the public address behind a NAT.",
+    )
     secret_key: str = _setting(
         "MAILWEIR_SECRET_KEY", _text, "", "text", "Django's secret; empty is one kept in MAILWEIR_HOME."
     )
@@ -496,7 +544,11 @@ def load(environ: Mapping[str, str]) -> Conf:
         try:
             values[each.name] = parse(text)
         except ValueError as error:
-            shown = "…" if "PASSWORD" in name or "SECRET" in name or "URL" in name or "@" in text else text
+            shown = (
+                "…"
+                if "PASSWORD" in name or "SECRET" in name or "URL" in name or "KEYS" in name or "@" in text
+                else text
+            )
             raise WrongSetting(name, shown, str(error)) from None
     _refuse_unknown(environ)
     return Conf(**values)

@@ -74,6 +74,8 @@ _set_environment()
 from django.conf import settings  # noqa: E402
 
 settings.DATABASES  # noqa: B018  pytest-django sets Django up only where settings are loaded by now
+REAL_HASHERS = list(settings.PASSWORD_HASHERS)
+settings.PASSWORD_HASHERS = ["tests.passwords.QuickArgon2", *REAL_HASHERS[1:]]
 
 
 def pytest_unconfigure() -> None:

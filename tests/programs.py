@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 UNPACKED = ROOT / ".venv" / "debian" / "bin"
 
 # Debian's package for a program, where the two names differ.
-PACKAGES = {"smtp-source": "postfix", "smtp-sink": "postfix", "exim4": "exim4-daemon-light", "ip": "iproute2"}
+PACKAGES = {
+    "smtp-source": "postfix", "smtp-sink": "postfix", "exim4": "exim4-daemon-light", "ip": "iproute2",
+    "promtool": "prometheus",
+}  # fmt: skip
 
 
 def find(program: str) -> str | None:

@@ -54,6 +54,8 @@ RELAY = RouteSpec("relay", "mail.example.com", 587, "me", "secret", "opportunist
         ({"max_size": 10**10}, ["W009"]),
         ({"retry_first": conf.load({"MAILWEIR_RETRY_FIRST": "5h"}).retry_first}, ["W010"]),
         ({"workers": 4096}, ["W011"]),
+        ({"blocklists": ("spamcop", "sorbs")}, ["W045"]),
+        ({"blocklist_keys": (("spamhause", "x" * 26),)}, ["W046"]),
     ],
 )
 def test_it_finds_what_will_hurt(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:

@@ -87,6 +87,9 @@ WRONG = {
     "MAILWEIR_PROXIES": "localhost",
     "MAILWEIR_LOG": "xml",
     "MAILWEIR_LANGUAGE": "German",
+    "MAILWEIR_BLOCKLISTS": "no,spamcop",
+    "MAILWEIR_BLOCKLIST_RESOLVER": "9.9.9.9",
+    "MAILWEIR_BLOCKLIST_KEYS": "spamhaus",
 }
 
 
@@ -105,7 +108,7 @@ def test_nearly_every_setting_can_be_wrong() -> None:
     timeouts = {"MAILWEIR_CONNECT_TIMEOUT", "MAILWEIR_REPLY_TIMEOUT"}
     any_text = {
         "MAILWEIR_HOME", "MAILWEIR_SMTP_CERT", "MAILWEIR_SMTP_KEY", "MAILWEIR_ALERT_TO",
-        "MAILWEIR_SECRET_KEY_FILE", "MAILWEIR_ALLOWED_HOSTS",
+        "MAILWEIR_SECRET_KEY_FILE", "MAILWEIR_ALLOWED_HOSTS", "MAILWEIR_BLOCKLIST_TARGETS",
     }  # fmt: skip
     assert set(NAMES) - any_text - timeouts == set(WRONG)
 

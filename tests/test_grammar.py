@@ -63,6 +63,7 @@ def test_it_takes_everything_for_an_empty_search() -> None:
         ("campaign:spring", Term("campaign", "=", Text(("spring",)))),
         ("source:api", Term("source", "=", "http")),
         ("source:smtp", Term("source", "=", "smtp")),
+        ("login:shop", Term("login", "=", Text(("shop",)))),
         ("tag:x", Term("tag", "=", Text(("x",)))),
         ("host:native", Term("host", "=", Text(("native",)))),
         ("id:42", Term("id", "=", 42)),
@@ -209,7 +210,7 @@ def test_it_joins_one_key_by_or_and_all_else_by_and() -> None:
 
 def test_it_knows_every_key_of_the_contract() -> None:
     contract = "state domain site from to subject class code reason age attempts size next priority campaign"
-    contract += " source tag host id msgid has"
+    contract += " source tag login host id msgid has"
     assert set(KEYS) == {*contract.split(), "is", "route"}
     for state in STATES:
         assert only(f"state:{state}").value == state

@@ -94,11 +94,11 @@ class Rig:
 
     def runners(self) -> list[int]:
         """Queue runners at work: what RQ workers forked."""
-        return [pid for pid in self.system.children() if _is_worker(parent_and_state(pid)[0])]
+        return [pid for pid in self.system.children() if is_worker(parent_and_state(pid)[0])]
 
     def workers(self) -> list[int]:
         """RQ workers, the runners' parents."""
-        return [pid for pid in self.system.children() if _is_worker(pid)]
+        return [pid for pid in self.system.children() if is_worker(pid)]
 
     def embedded_valkey(self) -> list[int]:
         return [pid for pid in self.system.children() if "valkey" in _name(pid)]
@@ -131,5 +131,5 @@ def _name(pid: int) -> str:
     return ""
 
 
-def _is_worker(pid: int) -> bool:
+def is_worker(pid: int) -> bool:
     return _name(pid).startswith("mw-worker")

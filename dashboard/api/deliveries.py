@@ -12,6 +12,7 @@ from pydantic import Field
 from dashboard import filters
 from dashboard.api.errors import ApiError, Error, not_found
 from dashboard.api.keys import Needs
+from dashboard.snapshot.replies import url_of
 from queueapp.models import Attempt, AttemptTranscript, Delivery
 
 router = Router(tags=["queue"])
@@ -63,6 +64,7 @@ class AttemptOut(Schema):
     enhanced: str
     text: str
     rule: str
+    rule_url: str
     stage: str
     host: str
     address: str
@@ -179,4 +181,5 @@ def _attempt(row: Attempt, said: dict[int, str]) -> dict[str, Any]:
         "took_ms", "is_ambiguous",
     )  # fmt: skip
     facts = {name: getattr(row, name) for name in names}
+    facts["rule_url"] = url_of(row.rule)
     return {"id": row.pk, "class": row.reply_class, **facts, "transcript": said.get(row.pk)}

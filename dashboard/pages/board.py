@@ -14,11 +14,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
-from dashboard.snapshot import board
+from dashboard.snapshot import board, effects, forecast, why
 from dashboard.snapshot.history import METRICS, SPANS
 from dashboard.snapshot.paging import ORDERS, STATES
 
@@ -54,6 +55,7 @@ def page(request: HttpRequest) -> HttpResponse:
         **_bar(request, kind),
         "next_url": _link(request, cursor=found.next) if found.next else "",
         "rows_url": f"{reverse('board-rows')}?{request.GET.urlencode()}",
+        **effects.strip(),
     }
     return render(request, "board/page.html", context, status=400 if found.error else 200)
 
@@ -62,8 +64,12 @@ def detail_page(request: HttpRequest, kind: str, found: dict[str, Any] | None, n
     """The page of one domain or site."""
     if found is None:
         raise Http404(f"There is no {name}.")
+    key = found["name"] if kind == "domain" else str(found["id"])
     context = {
         "row": with_acts(kind, found),
+        "why": why.of_scope(kind, key, timezone.now()),
+        "diagnosis_url": why.diagnosis_page(kind, key),
+        "drain": forecast.of_scope(kind, key, timezone.now()),
         "kind": kind,
         "scopes": scopes_of(request.user),
         "spans": SPANS,

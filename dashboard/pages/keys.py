@@ -5,6 +5,7 @@ A secret is in the answer to the form that made it, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.contrib import messages
 from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.cache import never_cache
@@ -19,8 +21,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
-from queueapp.access import actions
-from queueapp.access.change import AccessError, NotAllowed, Taken, Wrong
+from dashboard.pages.acts import Act, Field, act_view, number
+from queueapp.access import actions, senders
+from queueapp.access.change import AccessError, Actor, Missing, NotAllowed, Taken, Wrong
 from queueapp.models import ApiKey, SmtpLogin
 from queueapp.models.access import MEANINGS
 
@@ -82,6 +85,37 @@ def _end_of(text: str) -> datetime | None:
 def _key(row: ApiKey) -> dict[str, Any]:
     is_expired = row.expires_at is not None and row.expires_at <= timezone.now()
     return {"row": row, "is_over": is_expired or row.revoked_at is not None, "is_expired": is_expired}
+
+
+def _set(model: type[ApiKey | SmtpLogin]) -> Callable[[int], tuple[Act, str]]:
+    def make(pk: int) -> tuple[Act, str]:
+        row: ApiKey | SmtpLogin | None = model._default_manager.filter(pk=pk).first()
+        if row is None:
+            raise Missing(f"There is none with the number {pk}.")
+
+        def do(who: Actor, typed: dict[str, str]) -> str:
+            allowance = number("allowance", typed["allowance"])
+            senders.change(who, model, row.name, {"owner": typed["owner"], "allowance": allowance})
+            return f"Owner and allowance of {row.name} are kept."
+
+        fields = (
+            Field(
+                "owner", "Owner", row.owner, "An address that is told when it is stopped. Empty: who made it."
+            ),
+            Field(
+                "allowance",
+                "May send in an hour",
+                str(row.allowance or ""),
+                "Mails. Empty: as is usual for it.",
+            ),
+        )
+        text = "Who sends far more than it ever does is stopped and held. An allowance is never a flood."
+        return Act(f"Owner and allowance of {row.name}", text, "Keep", do, fields), reverse("keys")
+
+    return make
+
+
+set_key, set_login = needs("admin")(act_view(_set(ApiKey))), needs("admin")(act_view(_set(SmtpLogin)))
 
 
 @needs("admin")

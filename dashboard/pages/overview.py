@@ -22,6 +22,7 @@ _FINAL = [State.DELIVERED.value, State.BOUNCED.value, State.EXPIRED.value]
 _DOMAIN_STATES = board.STATES
 _RESULTS = ("delivered", "deferred", "bounced")
 _DUE = "state:queued state:deferred next<1m"
+_LEVELS = ("danger", "warning", "info")
 _PART_STATES = ("running", "restarting", "stopped")
 
 
@@ -31,6 +32,8 @@ def page(request: HttpRequest) -> HttpResponse:
     found = snapshot.build()
     context = {
         "snapshot": found,
+        "strip": found["strip"],
+        "alert_to": conf.current().alert_to,
         "chart": {**found["hour"], "start": found["hour"]["start"].isoformat()},
         "cards": [_card(state, found) for state in _OPEN + _FINAL],
         "rates": [_rate(metric, found) for metric in METRICS],
@@ -39,7 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "due_url": deliveries(_DUE),
         "spans": SPANS,
         "is_empty": not any(found["depth"].values()),
-        "badges": (*_DOMAIN_STATES, *_RESULTS, *_PART_STATES),
+        "badges": (*_DOMAIN_STATES, *_RESULTS, *_PART_STATES, *_LEVELS),
         "addresses": _addresses(),
     }
     return render(request, "overview/page.html", context)

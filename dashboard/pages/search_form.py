@@ -78,6 +78,7 @@ TEXTS = {
     "reason": _("Reply says"),
     "tag": _("Tag"),
     "campaign": _("Campaign"),
+    "login": _("Login"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Prefetch
 from django.db.models import prefetch_related_objects as prefetch
 
+from dashboard.snapshot.replies import example_of, url_of
 from queueapp.engine.actions import FROM
 from queueapp.mail.classify import CLASSES
 from queueapp.models import FINAL, Attempt, AttemptTranscript, Delivery, Runner, State
@@ -61,6 +62,8 @@ def _attempt(
         "row": attempt,
         "info": CLASSES.get(attempt.reply_class),
         "reply": " ".join(part for part in reply if part),
+        "rule_url": url_of(attempt.rule),
+        "example": example_of(attempt.rule) if attempt.result != "delivered" else "",
         "runner": runners.get(attempt.runner_id or 0),
         "transcript": list(map(line_of, texts.get(attempt.pk, "").split("\n")))
         if attempt.pk in texts

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.snapshot import board as rows
+from dashboard.snapshot import effects
 from dashboard.snapshot.links import deliveries, domain_page, open_for, quoted
 from queueapp import conf
 from queueapp.models import AuditEvent, Delivery, RecipientDomain, Site, State, Suspension, board
@@ -36,6 +37,7 @@ def domain(name: str, now: datetime | None = None) -> Row | None:
         "limits": _domain_limits(found),
         "way": str(found.route or ""),
         "errors": _errors(found),
+        "effects": effects.of_domain(found, now),
         "all_url": deliveries(f"domain:{quoted(found.name)}"),
         "scope": found.pk,
     }
@@ -54,6 +56,7 @@ def site(pk: int, now: datetime | None = None) -> Row | None:
         "depth": _depth(found, f"site:{quoted(found.name)}"),
         "shape": _shape(row, f"site:{quoted(found.name)}"),
         "suspensions": [_suspension(each) for each in held],
+        "effects": effects.of_site(pk, now),
         "limits": _site_limits(found),
         "hosts": found.hosts[:50],
         "route": found.route,

@@ -57,6 +57,8 @@ def normal(kind: str, value: str) -> str:
             return parse_address(f"x@{value.removeprefix('@')}").domain.lower()
     except AddressError as error:
         raise Wrong("value", str(error)) from None
+    if kind == Kind.LOGIN and value and len(value) <= 150 and value.isprintable():
+        return value.lower()
     if not value or len(value) > 64 or not value.isprintable():
-        raise Wrong("value", "a tag is 1 to 64 printable characters")
+        raise Wrong("value", f"a {kind} is 1 to 64 printable characters")
     return value.lower()

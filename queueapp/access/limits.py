@@ -15,9 +15,11 @@ from django.utils import timezone
 
 from queueapp.access.change import Actor, Missing, Wrong, change, known
 from queueapp.conf import rate_or_none
-from queueapp.engine import backoff, overdue
+from queueapp.engine import backoff
+from queueapp.engine.rules import effects, resuming
+from queueapp.engine.rules.effects import Target
 from queueapp.kick import kick
-from queueapp.models import RecipientDomain, Site, Suspension
+from queueapp.models import Effect, RecipientDomain, RuleScope, Site, Suspension
 
 _MOST = {"max_sessions": 1000, "max_mails": 1_000_000}
 _LONGEST = timedelta(days=365)
@@ -59,17 +61,20 @@ def set_site_limits(actor: Actor, site_id: int, changes: Mapping[str, Any]) -> S
 
 
 def lift_site(actor: Actor, site_id: int) -> int:
-    """End the site's back-off, whatever its rate has put off, and the suspensions of sources there; the
-    mail that waited for them is due now. Returns how many deliveries that are."""
+    """End the site's back-off, whatever its rate has put off, what rules do there, and the suspensions of
+    sources; the mail that waited for them goes, a slice first. Returns how many deliveries are due now."""
     with change(actor, "operate", "site.lift", f"site {site_id}") as detail:
         site, now = site_named(site_id), timezone.now()
         held = Suspension.objects.filter(site=site, until__gt=now)
         since = min([each.since for each in held] + [site.backoff_since or now])
         detail |= {"target": site.name, "backoff": site.backoff_class, "suspensions": held.count()}
+        for effect in Effect.objects.open(now).filter(site=site):
+            since = min(since, effect.since)
+            effects.end(effect, now, actor.name)
         held.update(until=now, lifted_at=now, lifted_by=actor.name[:150])
         backoff.end(site.pk)
         Site.objects.filter(pk=site.pk).update(next_at=None)
-        detail["n"] = n = overdue.make_due(site.pk, since)
+        detail["n"] = n = resuming.begin(site.pk, since)
         kick()
     return n
 
@@ -84,8 +89,11 @@ def lift_suspension(actor: Actor, pk: int) -> int:
         detail |= {"target": str(row), "reply": row.reply, "until": row.until.isoformat()}
         n = 0
         if row.until > now:
+            key = Target(RuleScope.PAIR, row.site_id, row.source_id or 0).key
+            for effect in Effect.objects.open(now).filter(key=key):
+                effects.end(effect, now, actor.name)
             Suspension.objects.filter(pk=pk).update(until=now, lifted_at=now, lifted_by=actor.name[:150])
-            n = overdue.make_due(row.site_id, row.since)
+            n = resuming.begin(row.site_id, row.since)
             kick()
         detail["n"] = n
     return n

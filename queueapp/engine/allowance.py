@@ -25,7 +25,7 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from queueapp.conf import Rate
-from queueapp.engine import holdings
+from queueapp.engine import holdings, own_lines
 from queueapp.engine.limits import Pace, Share, interval_of
 from queueapp.engine.tokens import Tokens
 from queueapp.models import revision
@@ -146,6 +146,8 @@ class Allowance:
             if holds and self._by_redis:
                 await self._tokens.tell(holds)
             before, self.revisions = self.revisions, numbers
+            if before is None or before.get(revision.REPLY_RULES) != numbers.get(revision.REPLY_RULES):
+                await self._in_db(own_lines.load)
             if before is None or before.get(revision.LIMITS) != numbers.get(revision.LIMITS):
                 await self._asker.limits_changed()
             elif before != numbers:

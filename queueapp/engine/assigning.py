@@ -19,7 +19,7 @@ from queueapp import conf
 from queueapp.conf import Rate
 from queueapp.engine import sources
 from queueapp.engine.claim import Claimed
-from queueapp.engine.routing import Plan, SiteLimits, rate_of
+from queueapp.engine.routing import Plan, SiteLimits, rate_of, slowed
 from queueapp.engine.sites import SiteWork, groups_of
 from queueapp.engine.sources import Pool
 from queueapp.engine.staffing import Staffing
@@ -94,12 +94,16 @@ class Assigning(Staffing):
             site.lanes.pop(plan.domain_id, None)
 
     async def sources_changed(self) -> None:
-        """A source was suspended, maybe by another runner."""
+        """A source or a site was suspended, maybe by another runner."""
         self.book = await self.in_db(sources.load)
+        for site in list(self.sites.values()):
+            if site.n_waiting and not self.stopping and self.book.stop(site.plan.site_id):
+                self.staff(site)
 
     async def limits_changed(self) -> None:
         """Somebody changed a limit, a source, a rule: all of it is read anew."""
         self.book = await self.in_db(sources.load)
+        await self.watch.load()
         self.warmups.forget()
         self.router.forget()
         self._closed.clear()
@@ -128,8 +132,9 @@ def _limits_of(site_ids: set[int]) -> dict[int, SiteLimits]:
 
 
 def _rates_of(domain_ids: set[int]) -> dict[int, Rate | None]:
-    rows = RecipientDomain.objects.filter(pk__in=domain_ids).values_list("pk", "rate")
-    return {pk: rate_of(rate, conf.current().domain_rate) for pk, rate in rows}
+    fields = ("pk", "rate", "slow_rate", "slow_until")
+    rows = RecipientDomain.objects.filter(pk__in=domain_ids).values_list(*fields)
+    return {pk: rate_of(slowed(*rates), conf.current().domain_rate) for pk, *rates in rows}
 
 
 def _backing_off(plan: Plan) -> Outcome:

@@ -109,7 +109,9 @@ class _Domain(NamedTuple):
 _DOMAIN = (*_Domain._fields[:-1], "site__rate")
 # RecipientDomainQuerySet.due, raw: it is asked twenty times a second.
 _DUE_DOMAINS = """
-    SELECT d.id, d.name, d.site_id, d.max_age, d.retry_first, d.retry_cap, d.rate, d.route_id, s.rate
+    SELECT d.id, d.name, d.site_id, d.max_age, d.retry_first, d.retry_cap,
+        CASE WHEN d.slow_until > %s THEN d.slow_rate ELSE d.rate END, d.route_id,
+        CASE WHEN s.slow_until > %s THEN s.slow_rate ELSE s.rate END
     FROM queueapp_recipientdomain d LEFT JOIN queueapp_site s ON s.id = d.site_id
     WHERE d.due_at <= %s AND (d.suspended_at IS NULL OR d.suspended_until <= %s)
         AND (d.next_at IS NULL OR d.next_at <= %s) AND (s.next_at IS NULL OR s.next_at <= %s)
@@ -192,7 +194,7 @@ def _read(ids: Sequence[int], condition: str, params: list[Any]) -> list[Claimed
 
 def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[_Domain]:
     at = connection.ops.adapt_datetimefield_value(now)
-    params: list[Any] = [at, at, at, at, at]
+    params: list[Any] = [at] * 7
     left_out = ""
     if skip:
         left_out = f" AND (d.site_id IS NULL OR NOT {bulk.any_of('d.site_id')})"

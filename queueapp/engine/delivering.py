@@ -28,7 +28,6 @@ from queueapp.engine.session_pool import COOLING
 from queueapp.engine.signing import CannotSign
 from queueapp.engine.sites import Group, SiteWork
 from queueapp.engine.sources import Source
-from queueapp.engine.suspensions import is_block
 from queueapp.engine.trust import plan_of, was_distrust
 from queueapp.mail.reply import clean
 from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, SessionFailed
@@ -173,13 +172,14 @@ async def _hand_over(ahead: Ahead, content: bytes | None) -> None:
     done, rest = _without_surplus(group, outcomes)
     if rest:
         site.add(rest, first=True)
-    is_blocked = any(is_block(outcome) for outcome in outcomes)
-    if is_blocked:
-        until = await suspend(runner, site, door, outcomes)
+    block = runner.watch.rules.first_block(outcomes, site.plan.site_name)
+    if block:
+        until = await suspend(runner, site, door, *block)
         has_other = runner.book.has_other(site.pool, site.plan.site_id, door.source, runner.warmups.left)
-        settle_blocked(runner, done, began, has_other=has_other, until=until)
+        settle_blocked(runner, site, done, began, has_other=has_other, until=until)
     else:
         _settle(runner, done, began)
+    runner.watch.note(site.plan.site_id, site.plan.site_name, door.source.pk, done)
     await feed_back(runner, site, outcomes)
 
 

@@ -10,6 +10,7 @@ and the dashboards are told on commit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +50,9 @@ class NewMessage:
     """(id, recipient, state) of its deliveries, once they are stored."""
 
 
-def enqueue(batch: list[NewMessage]) -> None:
-    """Store all, in the caller's transaction or its own; fills `message.pk` and `made`.
+def enqueue(batch: list[NewMessage], beside: Callable[[], None] | None = None) -> None:
+    """Store all, in the caller's transaction or its own; fills `message.pk` and `made`. `beside`: statements
+    that go along.
 
     Raises django.db.DatabaseError; then nothing of the batch is stored.
     """
@@ -60,6 +62,8 @@ def enqueue(batch: list[NewMessage]) -> None:
         store(batch, ids, changes, tally)
         changes.apply()
         stats.record(tally, timezone.now())
+        if beside:
+            beside()
 
 
 _MESSAGES = NewRows(

@@ -17,9 +17,13 @@ from django.utils import timezone
 from queueapp.engine import backoff, suspensions
 from queueapp.engine.claim import Claimed
 from queueapp.engine.outcome import Result
+from queueapp.engine.rules import effects
+from queueapp.engine.rules.effects import Target
+from queueapp.engine.rules.ruleset import Rule
+from queueapp.engine.rules.watching import cause_of
 from queueapp.engine.sites import Group, SiteWork
 from queueapp.engine.sources import Block
-from queueapp.engine.suspensions import is_block
+from queueapp.models import RuleAction
 from queueapp.transports.base import Outcome
 
 if TYPE_CHECKING:
@@ -53,36 +57,44 @@ async def feed_back(runner: Staffing, site: SiteWork, outcomes: list[Outcome]) -
             await _back_off(runner, site, replace(unanswered[0], is_ambiguous=False))
     elif any(outcome.reply_class in ("busy", "connection") for outcome in outcomes):
         site.went_badly()
-    elif (named := _named_time(outcomes)) is not None:
+    elif (named := _named_time(runner, site, outcomes)) is not None:
         await _back_off(runner, site, named)
 
 
-def _named_time(outcomes: list[Outcome]) -> Outcome | None:
+def _named_time(runner: Staffing, site: SiteWork, outcomes: list[Outcome]) -> Outcome | None:
     """A reply that is about us and names a time: it holds for all our mail to the site."""
-    about_us = [each for each in outcomes if each.reply_class == "rate_limited" and not is_block(each)]
+    name, rules = site.plan.site_name, runner.watch.rules
+    about_us = [
+        each for each in outcomes if each.reply_class == "rate_limited" and not rules.is_block(each, name)
+    ]
     return next((each for each in about_us if each.retry_in), None)
 
 
-async def suspend(runner: Staffing, site: SiteWork, door: Door, outcomes: list[Outcome]) -> datetime:
-    """The site has blocked this source: nothing more goes this way. Returns until when."""
-    outcome = next(each for each in outcomes if is_block(each))
+async def suspend(
+    runner: Staffing, site: SiteWork, door: Door, outcome: Outcome, rule: Rule
+) -> datetime | None:
+    """By this rule nothing more goes this way. Returns until when; None: it may where there is no other."""
     site_id, source = site.plan.site_id, door.source
-    until = timezone.now() + suspensions.FIRST
+    until = timezone.now() + (rule.lasts or suspensions.FIRST)
+    target = Target(rule.scope, site_id=site_id, source_id=source.pk)
     try:
-        until = await runner.in_db(partial(suspensions.begin, source.pk, site_id, outcome))
+        effect, _ = await runner.in_db(partial(effects.begin, rule, target, cause_of(outcome)))
+        until = effect.until or until
     except DatabaseError as error:
         log.warning("the suspension of %s at %s is not stored: %s", source.name, site.plan.site_name, error)
-    runner.book.blocks[source.pk, site_id] = Block(until, outcome.reply_class, outcome.reply)
-    return until
+    is_soft = rule.action == RuleAction.OTHER_SOURCE
+    runner.book.blocks[source.pk, site_id] = Block(until, outcome.reply_class, outcome.reply, is_soft)
+    return None if is_soft else until
 
 
 def settle_blocked(
     runner: Staffing,
+    site: SiteWork,
     pairs: list[tuple[Claimed, Outcome]],
     began: float,
     *,
     has_other: bool,
-    until: datetime,
+    until: datetime | None,
 ) -> None:
     """What was turned away goes by another source at once, whatever the reply's first digit. Where there
     is none, a permanent reply is final for its delivery; a temporary one waits until the block is over."""
@@ -90,10 +102,10 @@ def settle_blocked(
     results = []
     for row, outcome in pairs:
         result = Result(row, outcome, now, took_ms)
-        if is_block(outcome):
+        if runner.watch.rules.is_block(outcome, site.plan.site_name):
             if has_other:
                 result.outcome, result.is_at_once = replace(outcome, result="deferred"), True
-            elif outcome.result == "deferred":
+            elif outcome.result == "deferred" and until is not None:
                 result.not_before = runner.spread(until)
         results.append(result)
     runner.hands.settle(results)
@@ -105,12 +117,14 @@ async def cannot_open(runner: Staffing, site: SiteWork, door: Door, group: Group
     Never a bounce: a server that turns away a connection, even for good, said nothing of this mail.
     """
     outcome = replace(outcome, result="deferred")
-    if is_block(outcome):
-        until = await suspend(runner, site, door, [outcome])
+    block = runner.watch.rules.first_block([outcome], site.plan.site_name)
+    if block:
+        until = await suspend(runner, site, door, *block)
         has_other = runner.book.has_other(site.pool, site.plan.site_id, door.source, runner.warmups.left)
         pairs = [(row, outcome) for row in group.rows]
-        settle_blocked(runner, pairs, time.monotonic(), has_other=has_other, until=until)
+        settle_blocked(runner, site, pairs, time.monotonic(), has_other=has_other, until=until)
         return
+    runner.watch.note(site.plan.site_id, site.plan.site_name, door.source.pk, [(group.rows[0], outcome)])
     if site.n_sessions > 1 and group.n_restarts < MAX_RESTARTS:
         group.n_restarts += 1
         site.add(group, first=True)

@@ -58,9 +58,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks for what. `due` gives the time when a row may go, or why it must not (a text)."""
+    """Who asks for what; None: a rule does. `due` gives the time when a row may go, or why it must not (a
+    text)."""
 
-    operation_id: int
+    operation_id: int | None
     now: datetime
     reason: str = ""
     priority: int = 5

@@ -16,6 +16,7 @@ from django.db.models import Q, Sum
 
 from queueapp import conf
 from queueapp.engine.counters import Changes
+from queueapp.engine.rules import forgetting
 from queueapp.models import (
     EVERY_DOMAIN,
     FINAL,
@@ -30,19 +31,19 @@ from queueapp.models import (
     Operation,
     OperationChunk,
     OutcomeSlot,
+    RuleHour,
     Runner,
     SourceDay,
     State,
 )
-from queueapp.stats import METRICS, rollups
-
-# No mail is that old: the row that holds the totals of all minutes that are gone.
-TOTALS_AT = datetime(1970, 1, 1, tzinfo=UTC)
+from queueapp.models.minute import TOTALS_AT
+from queueapp.stats import METRICS, rollups, totals
 
 KEEP_DELETED = timedelta(hours=24)
 KEEP_MINUTES = timedelta(days=40)
 KEEP_HOURS = timedelta(days=400)
 KEEP_SLOTS = timedelta(days=40)
+KEEP_RULE_HOURS = timedelta(days=40)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 KEEP_RUNNERS = timedelta(days=7)
 # Nobody wrote to that domain for so long.
@@ -91,28 +92,32 @@ def _remove(rows: list[tuple[int, int, int, str]]) -> None:
 
 def prune_records(now: datetime, batch: int = 500) -> dict[str, int]:
     """Remove at most `batch` rows each of old minutes, hours, slots of outcomes, idempotency keys, runners,
-    TLS policies, operations, days of warm-ups, and of the audit."""
+    TLS policies, operations, days of warm-ups, of the audit, and of what rules did and counted."""
     keys = IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY)
     policies = MtaStsPolicy.objects.filter(check_at__lt=now - KEEP_POLICIES)
     runners = Runner.objects.filter(ended_at__lt=now - KEEP_RUNNERS)
     days = SourceDay.objects.filter(day__lt=(now - KEEP_SOURCE_DAYS).date())
     hours = Hour.objects.filter(at__lt=min(now - KEEP_HOURS, rollups.until(rollups.DAYS) or now))
-    slots = OutcomeSlot.objects.filter(at__lt=now - KEEP_SLOTS)
+    decided = RuleHour.objects.filter(at__lt=now - KEEP_RULE_HOURS)
+    slots = OutcomeSlot.objects.filter(at__gt=TOTALS_AT, at__lt=now - KEEP_SLOTS)
     return {
-        "minutes": _prune_minutes(min(now - KEEP_MINUTES, rollups.until(rollups.HOURS) or now), batch),
+        "minutes": _prune_minutes(_minutes_until(now), batch),
         "idempotency keys": _delete(keys.values_list("id", flat=True)[:batch], IdempotencyKey),
         "runners": _delete(runners.values_list("id", flat=True)[:batch], Runner),
         "TLS policies": _delete(policies.values_list("id", flat=True)[:batch], MtaStsPolicy),
         "hours": _delete(hours.values_list("id", flat=True)[:batch], Hour),
         "slots of outcomes": _delete(slots.values_list("id", flat=True)[:batch], OutcomeSlot),
+        "hours of lines": _delete(decided.values_list("id", flat=True)[:batch], RuleHour),
         "operations": _prune_operations(now - KEEP_OPERATIONS, batch),
         "audit rows": _prune_audit(now - conf.current().audit_retention, batch),
         "days of warm-ups": _delete(days.values_list("id", flat=True)[:batch], SourceDay),
+        **forgetting.prune(now, batch),
     }
 
 
 def _delete(
-    ids: object, model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot]
+    ids: object,
+    model: type[IdempotencyKey | Runner | MtaStsPolicy | SourceDay | Hour | OutcomeSlot | RuleHour],
 ) -> int:
     return model._default_manager.filter(id__in=list(ids)).delete()[0]  # type: ignore[call-overload]
 
@@ -143,6 +148,10 @@ def _prune_audit(before: datetime, batch: int) -> int:
     return n
 
 
+def _minutes_until(now: datetime) -> datetime:
+    return min(now - KEEP_MINUTES, rollups.until(rollups.HOURS) or now, totals.until() or now)
+
+
 def _prune_minutes(before: datetime, batch: int) -> int:
     """Fold the sums over all domains into the totals, then remove."""
     with transaction.atomic():
@@ -151,9 +160,9 @@ def _prune_minutes(before: datetime, batch: int) -> int:
         rows = Minute.objects.filter(id__in=ids)
         sums = rows.filter(domain_id=EVERY_DOMAIN).aggregate(**{name: Sum(f"n_{name}") for name in METRICS})
         if any(sums.values()):
-            totals = Minute.objects.select_for_update().get_or_create(at=TOTALS_AT, domain_id=EVERY_DOMAIN)[0]
+            kept = Minute.objects.select_for_update().get_or_create(at=TOTALS_AT, domain_id=EVERY_DOMAIN)[0]
             for name in METRICS:
-                setattr(totals, f"n_{name}", getattr(totals, f"n_{name}") + (sums[name] or 0))
-            totals.save()
+                setattr(kept, f"n_{name}", getattr(kept, f"n_{name}") + (sums[name] or 0))
+            kept.save()
         rows.delete()
         return len(ids)

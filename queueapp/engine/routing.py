@@ -109,8 +109,13 @@ class SiteLimits:
         return cls(
             site.max_sessions or current.site_sessions,
             site.max_mails or current.session_mails,
-            rate_of(site.rate, current.site_rate),
+            rate_of(slowed(site.rate, site.slow_rate, site.slow_until), current.site_rate),
         )
+
+
+def slowed(rate: str, slow_rate: str, until: datetime | None) -> str:
+    """The rate that a row has now: a rule may have slowed it down (engine/rules/slowing.py)."""
+    return slow_rate if slow_rate and until is not None and until > timezone.now() else rate
 
 
 def rate_of(text: str, otherwise: Rate | None) -> Rate | None:

@@ -27,7 +27,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from queueapp import conf
-from queueapp.engine import journal, lease
+from queueapp.engine import journal, lease, own_lines
 from queueapp.engine.allowance import Allowance
 from queueapp.engine.assigning import Assigning
 from queueapp.engine.claim import Claimed, claim, has_claims
@@ -35,6 +35,7 @@ from queueapp.engine.hands import MAX_HELD, Hands
 from queueapp.engine.outcome import Result
 from queueapp.engine.pulse import beat, listen
 from queueapp.engine.routing import NoWay, Router
+from queueapp.engine.rules.watching import Watch
 from queueapp.engine.session_pool import SessionPool
 from queueapp.engine.sweep import has_due
 from queueapp.engine.warmup import Warmups
@@ -101,12 +102,14 @@ class QueueRunner(Assigning):
         self.router = Router(self.in_db)
         self.pool = SessionPool(conf.current().sessions, self.share_changed)
         self.warmups = Warmups(self.in_db, self.share_changed)
+        self.watch = Watch(self.in_db, self)
         self.allowance = Allowance(self.id, self.in_db, self)
         listening = asyncio.create_task(listen(self.wake))
         background = [listening, asyncio.create_task(beat(self)), asyncio.create_task(self.pool.tend())]
-        background.append(asyncio.create_task(self.allowance.run()))
+        background += [asyncio.create_task(self.allowance.run()), asyncio.create_task(self.watch.run())]
         try:
             with contextlib.suppress(DatabaseError):
+                await self.in_db(own_lines.load)
                 await self.limits_changed()
             await self._live()
             # From now on a kick must start somebody else.
@@ -230,6 +233,8 @@ class QueueRunner(Assigning):
             await self._give_back_soon(self.hands.never_sent())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.hands.all_settled(), WRITE_GRACE if self._is_told else 30.0)
+            with contextlib.suppress(TimeoutError, DatabaseError):
+                await asyncio.wait_for(self.watch.tell(), WRITE_GRACE)
 
     async def _give_back_soon(self, rows: list[Claimed]) -> None:
         """On SIGTERM a database that hangs is not waited for: then the reaper does it."""

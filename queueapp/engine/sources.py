@@ -19,7 +19,15 @@ from ipaddress import ip_address
 
 from django.utils import timezone
 
-from queueapp.models import EgressPool, EgressRule, EgressSource, Suspension
+from queueapp.models import (
+    Effect,
+    EgressPool,
+    EgressRule,
+    EgressSource,
+    RuleAction,
+    RuleScope,
+    Suspension,
+)
 from queueapp.transports.base import Options, Outcome
 
 # How long mail waits where every source is drained: nobody knows when that ends.
@@ -74,6 +82,8 @@ class Block:
     until: datetime
     reply_class: str
     reply: str
+    is_soft: bool = False
+    """Only where another source may be used."""
 
 
 @dataclass(slots=True)
@@ -83,6 +93,8 @@ class Book:
     rules: list[tuple[str, str, int]] = field(default_factory=list)
     blocks: dict[tuple[int, int], Block] = field(default_factory=dict)
     """By source (0: the default one) and site."""
+    stops: dict[int, Block] = field(default_factory=dict)
+    """Sites that a rule has suspended."""
 
     @property
     def asks_message(self) -> bool:
@@ -138,11 +150,24 @@ class Book:
             and (not families or not source.family or source.family in families)
             and (source.daily_cap(now.date()) is None or left(source.pk, site_id) > 0)
         ]
+        if any(self._is_soft(source, site_id, now) for source, _ in found):
+            hard = [each for each in found if not self._is_soft(each[0], site_id, now)]
+            found = hard or found
         return [each for each in found if each[1]] or [(source, 1) for source, _ in found]
 
-    def block(self, source: Source, site_id: int, now: datetime) -> Block | None:
+    def _is_soft(self, source: Source, site_id: int, now: datetime) -> bool:
         found = self.blocks.get((source.pk, site_id))
-        return found if found and found.until > now else None
+        return found is not None and found.is_soft and found.until > now
+
+    def stop(self, site_id: int) -> Block | None:
+        """What a rule says of the whole site."""
+        found = self.stops.get(site_id) if self.stops else None
+        return found if found and found.until > timezone.now() else None
+
+    def block(self, source: Source, site_id: int, now: datetime) -> Block | None:
+        """What keeps the source from being used, whatever else there is."""
+        found = self.blocks.get((source.pk, site_id))
+        return found if found and found.until > now and not found.is_soft else None
 
     def has_other(self, pool: Pool, site_id: int, source: Source, left: Left) -> bool:
         """Whether mail of the pool has a way round this source."""
@@ -220,7 +245,16 @@ def load() -> Book:
     singles = {pk: Pool(f"source:{pk}", source.name, ((source, 1),)) for pk, source in sources.items()}
     rules = [(each.kind, each.value.lower(), each.pool_id) for each in EgressRule.objects.all()]
     blocks = {
-        (each.source_id or 0, each.site_id): Block(each.until, each.reply_class, each.reply)
+        (each.source_id or 0, each.site_id): Block(each.until, each.reply_class, each.reply, each.is_soft)
         for each in Suspension.objects.filter(until__gt=timezone.now())
     }
-    return Book(pools, singles, rules, blocks)
+    return Book(pools, singles, rules, blocks, _stops())
+
+
+def _stops() -> dict[int, Block]:
+    found = Effect.objects.open(timezone.now()).filter(action=RuleAction.SUSPEND, scope=RuleScope.SITE)
+    return {
+        each.site_id: Block(each.until, each.reply_class, each.reply)
+        for each in found
+        if each.site_id and each.until
+    }

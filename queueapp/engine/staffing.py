@@ -32,9 +32,10 @@ from queueapp.engine.journal import Journal
 from queueapp.engine.limits import Pace
 from queueapp.engine.outcome import Result
 from queueapp.engine.routing import Router
+from queueapp.engine.rules.watching import Watch
 from queueapp.engine.session_pool import SessionPool
 from queueapp.engine.sites import MAX_RECIPIENTS, Group, Key, SiteWork
-from queueapp.engine.sources import DEFAULT, Book, choose
+from queueapp.engine.sources import DEFAULT, Block, Book, choose
 from queueapp.engine.warmup import Warmups
 from queueapp.transports.base import Outcome
 
@@ -57,6 +58,7 @@ class Staffing:
     pool: SessionPool
     allowance: Allowance
     warmups: Warmups
+    watch: Watch
     wake: asyncio.Event
     stopping: bool
 
@@ -121,6 +123,9 @@ class Staffing:
     def _door(self, site: SiteWork) -> Door | None:
         """A kept session, or a place for a new one; None: there is none now, and it is asked for."""
         site_id, share = site.plan.site_id, site.share
+        if stop := self.book.stop(site_id):
+            self._closed_by_rule(site, stop)
+            return None
         found = self.book.usable(site.pool, site_id, self.warmups.left)
         if self.warmups.has_asked:
             self._spawn(self.warmups.fetch())
@@ -172,7 +177,7 @@ class Staffing:
 
     def next_group(self, site: SiteWork, door: Door, n_groups: int) -> Group | None:
         """More for a session that has just sent; None where it should end or do something else first."""
-        if self.stopping or site.share.is_over or self._must_yield(site):
+        if self.stopping or site.share.is_over or self._must_yield(site) or self.book.stop(site.plan.site_id):
             return None
         found = self.book.usable(site.pool, site.plan.site_id, self.warmups.left)
         if all(source.pk != door.source.pk for source, _ in found):
@@ -200,6 +205,14 @@ class Staffing:
         if rest:
             outcome, until = self.book.why_none(site.pool, site.plan.site_id, site.plan.site_name)
             self.set_aside(rest, outcome, until)
+
+    def _closed_by_rule(self, site: SiteWork, stop: Block) -> None:
+        """A rule has suspended the whole site."""
+        rest = [row for group in site.take_all() for row in group.rows]
+        if rest:
+            name = site.plan.site_name
+            outcome = Outcome("deferred", stop.reply_class, text=stop.reply, host=name, rule="effect")
+            self.set_aside(rest, outcome, stop.until)
 
     # Limits
 

@@ -151,6 +151,7 @@ READERS: dict[str, Callable[[str, Text], Value]] = {
     "campaign": _any_text,
     "source": _one_of(SOURCES, api="http"),
     "tag": _any_text,
+    "login": _any_text,
     "host": _any_text,
     "id": _number(_LARGEST),
     "msgid": _message_id,

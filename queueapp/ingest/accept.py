@@ -16,6 +16,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
@@ -25,6 +26,7 @@ from queueapp.engine import domains
 from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue, number_ahead
 from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import holding, idempotency
+from queueapp.ingest.arrivals import Rows, arrivals, write
 from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
@@ -228,11 +230,19 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
     domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
     number_ahead([each.new for each in batch])
     holding.apply(each.new for each in batch)
-    with transaction.atomic():
-        repeats = idempotency.known([_key(each) for each in batch])
-        fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
-        enqueue([each.new for each in fresh])
-        idempotency.remember([(*_key(each), each.new.message) for each in fresh])
+    arrivals.look()
+    counted: Rows = []
+    fresh: list[_Prepared] = []
+    try:
+        with transaction.atomic():
+            repeats = idempotency.known([_key(each) for each in batch])
+            fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
+            counted = arrivals.count(each.new for each in fresh)
+            enqueue([each.new for each in fresh], partial(write, counted) if counted else None)
+            idempotency.remember([(*_key(each), each.new.message) for each in fresh])
+    except Exception:
+        arrivals.undo((each.new for each in fresh), counted)
+        raise
     answers = {id(each): _answer(each) for each in fresh}
     by_key = {_key(each): answers[id(each)] for each in fresh} | repeats
     return [answers.get(id(each)) or replace(by_key[_key(each)], is_repeat=True) for each in batch]

@@ -43,14 +43,17 @@ def apply(fresh: Iterable[NewMessage]) -> None:
         for new in each.deliveries:
             if new.recipient.lower() in suppressed:
                 new.refusal = ("suppressed", f"suppressed: {suppressed[new.recipient.lower()]}")
-            rule = _match(rules, message.sender, message.sender_domain, new.domain, message.tags)
+            envelope = message.sender, message.sender_domain, new.domain
+            rule = _match(rules, *envelope, message.tags, message.login)
             if rule and not new.refusal:
                 new.hold_reason = f"{rule.reason} (rule {rule.id}: {rule.kind} {rule.value})"[:255]
 
 
-def rule_for(sender: str, sender_domain: str, domain: str, tags: Iterable[str]) -> HoldRule | None:
+def rule_for(
+    sender: str, sender_domain: str, domain: str, tags: Iterable[str], login: str = ""
+) -> HoldRule | None:
     """The rule that would hold such a mail now."""
-    rule = _match(_lists([])[0], sender, sender_domain, domain, tags)
+    rule = _match(_lists([])[0], sender, sender_domain, domain, tags, login)
     return HoldRule.objects.filter(pk=rule.id).first() if rule else None
 
 
@@ -74,12 +77,13 @@ def _lists(deliveries: list[NewDelivery]) -> tuple[list[Rule], dict[str, str]]:
 
 
 def _match(
-    rules: list[Rule], sender: str, sender_domain: str, domain: str, tags: Iterable[str]
+    rules: list[Rule], sender: str, sender_domain: str, domain: str, tags: Iterable[str], login: str
 ) -> Rule | None:
     facts = {
         Kind.SENDER: {sender.lower()},
         Kind.SENDER_DOMAIN: {sender_domain.lower()},
         Kind.RECIPIENT_DOMAIN: {domain.lower()},
         Kind.TAG: {str(tag).lower() for tag in tags},
+        Kind.LOGIN: {login.lower()},
     }
     return next((rule for rule in rules if rule.value in facts[Kind(rule.kind)]), None)

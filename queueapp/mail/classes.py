@@ -145,6 +145,13 @@ BY_REPUTATION = frozenset(
         "pattern:google_unusual_rate",
         "pattern:microsoft_throttled",
         "pattern:unexpected_volume",
+        "pattern:google_netblock",
+        "pattern:outlook_hourly",
+        "pattern:outlook_connections",
+        "pattern:aol_deferred",
+        "pattern:free_errors",
+        "pattern:rackspace_new_address",
+        "pattern:rackspace_throttled",
         "code:4.7.650",
         "code:4.7.651",
     }

@@ -1,35 +1,41 @@
 """What a reply means: its class, whether it is final, and how long the server asked us to wait.
 
-The enhanced status code decides first, then the patterns, which are data: a text that is more
-precise than its code wins. Promises: every reply gets a class; `is_permanent` is the reply code's
-first digit and nothing else, so that no pattern can ever turn "try again" into a bounce or the
-reverse; a reply that came before RCPT never blames the recipient; the work is bounded by the text's
-length. Never looks at who the receiver is.
+Lines of the administrator's own decide first. Then the enhanced status code, then the shipped patterns,
+which are data: a text that is more precise than its code wins. Promises: every reply gets a class;
+`is_permanent` is the reply code's first digit and nothing else, so that no line, own or shipped, can ever
+turn "try again" into a bounce or the reverse; a reply that came before RCPT never blames the recipient;
+the work is bounded by the text's length. Only own lines may ask which host it was.
+
+`use` hands own lines in (engine/own_lines.py); a process that nobody told has none.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 from .classes import CLASSES, ClassInfo
 from .codes import ENHANCED, PLAIN, VAGUE
 from .patterns import PATTERNS, Pattern
+from .providers import is_in
 from .reply import Reply
+from .wording import Index
 
-__all__ = ["CLASSES", "MAX_RETRY_IN", "ClassInfo", "Verdict", "classify"]
+__all__ = ["CLASSES", "MAX_RETRY_IN", "ClassInfo", "Table", "Verdict", "classify", "table", "use"]
 
 MAX_RETRY_IN = 86_400
 _MAX_TEXT = 1_000
+_KEPT = 4_096
 # Before RCPT no recipient has been named: whatever the server says, it is not about the recipient.
 _BEFORE_RCPT = frozenset({"connect", "greeting", "ehlo", "starttls", "auth", "mail"})
+_SHIPPED = Index(PATTERNS)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`rule` names what decided ("code:5.1.1", "pattern:spamhaus"); `retry_in` is seconds, when asked for."""
+    """`rule` names what decided ("code:5.1.1", "pattern:spamhaus", "own:intranet"); `retry_in` is seconds,
+    when asked for."""
 
     reply_class: str
     is_permanent: bool
@@ -37,22 +43,86 @@ class Verdict:
     retry_in: int | None
 
 
-def classify(reply: Reply, stage: str = "") -> Verdict:
-    """The meaning of one reply; `stage` is what it answered: greeting, starttls, mail, rcpt, data, dot …"""
-    if reply.is_positive:
-        return Verdict("delivered" if reply.code < 300 else "protocol", False, f"code:{reply.code}", None)
-    return _verdict(reply.code, reply.enhanced, reply.text[:_MAX_TEXT].lower(), stage)
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A verdict with all lines that match, the first one first, and the code's own word."""
+
+    verdict: Verdict
+    lines: tuple[Pattern, ...]
+    code_class: str
+    code_rule: str
 
 
-@lru_cache(maxsize=4096)
-def _verdict(code: int, enhanced: str, text: str, stage: str) -> Verdict:
-    by_code, rule, is_vague = _by_code(code, enhanced, stage)
-    pattern = _find(code, enhanced, _without_addresses(text), stage, is_vague)
-    if pattern:
-        by_code, rule = pattern.reply_class, f"pattern:{pattern.name}"
-    if stage in _BEFORE_RCPT and CLASSES[by_code].fault == "recipient":
-        by_code = "policy"
-    return Verdict(by_code, code >= 500, rule, retry_in(text) if code < 500 else None)
+class Table:
+    """The lines that decide: own ones in their order, then the shipped. Remembers what it judged last."""
+
+    def __init__(self, own: tuple[Pattern, ...] = ()) -> None:
+        self.own = own
+        self._own = Index(own) if own else None
+        self._asks_host = any(line.hosts for line in own)
+        self._verdict = lru_cache(_KEPT)(self._judged)
+
+    def classify(self, reply: Reply, stage: str = "", host: str = "") -> Verdict:
+        """The meaning of one reply; `stage` is what it answered: greeting, starttls, mail, rcpt, data, dot …;
+        `host` is the MX host that gave it."""
+        if reply.is_positive:
+            return Verdict("delivered" if reply.code < 300 else "protocol", False, f"code:{reply.code}", None)
+        text = reply.text[:_MAX_TEXT].lower()
+        return self._verdict(reply.code, reply.enhanced, text, stage, host if self._asks_host else "")
+
+    def explain(self, reply: Reply, stage: str = "", host: str = "") -> Account:
+        """The same, with every line that matches, whether or not it may decide."""
+        text, status = _without_addresses(reply.text[:_MAX_TEXT].lower()), f"{reply.code} {reply.enhanced}"
+        own = self._own.matching(text) if self._own else ()
+        lines = [
+            line
+            for line in (*own, *_SHIPPED.matching(text))
+            if _applies(line, status, stage) and (not line.hosts or is_in(host, line.hosts))
+        ]
+        code_class, code_rule, _ = _by_code(reply.code, reply.enhanced, stage)
+        verdict = self.classify(reply, stage, host)
+        if reply.is_positive:
+            return Account(verdict, (), verdict.reply_class, verdict.rule)
+        return Account(verdict, tuple(dict.fromkeys(lines)), code_class, code_rule)
+
+    def _judged(self, code: int, enhanced: str, text: str, stage: str, host: str) -> Verdict:
+        words = _without_addresses(text)
+        line = self._find_own(f"{code} {enhanced}", words, stage, host) if self._own else None
+        if line is None:
+            found, rule, is_vague = _by_code(code, enhanced, stage)
+            line = _find(f"{code} {enhanced}", words, stage, is_vague)
+        if line is not None:
+            found, rule = line.reply_class, line.rule
+        if stage in _BEFORE_RCPT and CLASSES[found].fault == "recipient":
+            found = "policy"
+        if code >= 500:
+            return Verdict(found, True, rule, None)
+        wait = retry_in(text)
+        return Verdict(found, False, rule, line.delay if wait is None and line else wait)
+
+    def _find_own(self, status: str, text: str, stage: str, host: str) -> Pattern | None:
+        assert self._own is not None
+        for line in self._own.matching(text):
+            if _applies(line, status, stage) and (not line.hosts or is_in(host, line.hosts)):
+                return line
+        return None
+
+
+def classify(reply: Reply, stage: str = "", host: str = "") -> Verdict:
+    """By the lines that this process uses."""
+    return _table.classify(reply, stage, host)
+
+
+def table() -> Table:
+    """What `classify` judges by now."""
+    return _table
+
+
+def use(own: tuple[Pattern, ...]) -> None:
+    """From now on, in this process, in all its threads."""
+    global _table
+    if own != _table.own:
+        _table = Table(own)
 
 
 def _by_code(code: int, enhanced: str, stage: str) -> tuple[str, str, bool]:
@@ -68,12 +138,10 @@ def _by_code(code: int, enhanced: str, stage: str) -> tuple[str, str, bool]:
     return "other", f"code:{enhanced or code}", True
 
 
-def _find(code: int, enhanced: str, text: str, stage: str, is_vague: bool) -> Pattern | None:
-    status = f"{code} {enhanced}"
-    for place in sorted(_candidates(text)):
-        pattern, parts = _PHRASES[place]
-        if (is_vague or pattern.sure) and _follows(text, parts) and _applies(pattern, status, stage):
-            return pattern
+def _find(status: str, text: str, stage: str, is_vague: bool) -> Pattern | None:
+    for line in _SHIPPED.matching(text):
+        if (is_vague or line.sure) and _applies(line, status, stage):
+            return line
     return None
 
 
@@ -82,26 +150,10 @@ def _without_addresses(text: str) -> str:
     return " ".join([word for word in text.split() if "@" not in word]) if "@" in text else text
 
 
-def _candidates(text: str) -> set[int]:
-    """Places in _PHRASES that may match: one look-up a word instead of one search a phrase."""
-    return {place for key in _words(text) & _INDEX.keys() for place in _INDEX[key]}
-
-
-def _follows(text: str, parts: tuple[str, ...]) -> bool:
-    """Whether the parts occur in order. The earliest place of each is always the best one: linear time."""
-    at = 0
-    for part in parts:
-        found = text.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
-
-
-def _applies(pattern: Pattern, status: str, stage: str) -> bool:
-    if pattern.stage and stage and pattern.stage != stage:
+def _applies(line: Pattern, status: str, stage: str) -> bool:
+    if line.stage and stage and line.stage != stage:
         return False
-    return not pattern.codes or any(_matches(limit, status) for limit in pattern.codes)
+    return not line.codes or any(_matches(limit, status) for limit in line.codes)
 
 
 def _matches(limit: str, status: str) -> bool:
@@ -110,24 +162,7 @@ def _matches(limit: str, status: str) -> bool:
     return is_code.startswith(code) and (not enhanced or is_enhanced == enhanced)
 
 
-def _words(text: str) -> set[str]:
-    """The first four letters of each word: enough to tell phrases apart, and endings may differ."""
-    return {word[:4] for word in _WORD.findall(text)}
-
-
-def _index(phrases: tuple[tuple[Pattern, tuple[str, ...]], ...]) -> dict[str, list[int]]:
-    """Each phrase under the rarest of its words."""
-    keys = [_words(" ".join(parts)) for _, parts in phrases]
-    n_uses = Counter(key for several in keys for key in several)
-    index: dict[str, list[int]] = {}
-    for place, several in enumerate(keys):
-        index.setdefault(min(sorted(several), key=n_uses.__getitem__), []).append(place)
-    return index
-
-
-_WORD = re.compile(r"[^\W_]{3,}")
-_PHRASES = tuple((pattern, tuple(phrase.split("*"))) for pattern in PATTERNS for phrase in pattern.phrases)
-_INDEX = _index(_PHRASES)
+_table = Table()
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _WAIT = re.compile(

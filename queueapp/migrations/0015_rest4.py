@@ -15,7 +15,7 @@ def _name(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0009_board"),
+        ("queueapp", "0014_diagnosis"),
     ]
 
     operations = [

@@ -53,6 +53,12 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     made_by = models.CharField(max_length=150, blank=True)
+    owner = models.CharField(
+        max_length=320, blank=True, default="", db_default="", help_text="Whom to tell when it is stopped."
+    )
+    allowance = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Mails an hour that are no flood. Empty: as is usual for it."
+    )
 
     objects = AccessQuerySet.as_manager()
 
@@ -82,6 +88,12 @@ class SmtpLogin(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     made_by = models.CharField(max_length=150, blank=True)
+    owner = models.CharField(
+        max_length=320, blank=True, default="", db_default="", help_text="Whom to tell when it is stopped."
+    )
+    allowance = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Mails an hour that are no flood. Empty: as is usual for it."
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -84,6 +84,10 @@ class RecipientDomain(models.Model):
     next_at = models.DateTimeField(
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )
+    slow_rate = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="By a rule, until `slow_until`."
+    )
+    slow_until = models.DateTimeField(null=True, blank=True)
 
     objects = RecipientDomainQuerySet.as_manager()
 

@@ -108,6 +108,9 @@ class Suspension(models.Model):
     reply = models.CharField(max_length=1000, blank=True)
     since = models.DateTimeField()
     until = models.DateTimeField()
+    is_soft = models.BooleanField(
+        default=False, db_default=False, help_text="Only where another source of the pool may be used."
+    )
     n = models.PositiveIntegerField(default=1, help_text="Times in a row: each is twice as long.")
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.CharField(max_length=150, blank=True)

@@ -20,6 +20,7 @@ class HoldRule(models.Model):
         SENDER_DOMAIN = "sender_domain"
         RECIPIENT_DOMAIN = "recipient_domain"
         TAG = "tag"
+        LOGIN = "login"
 
     kind = models.CharField(max_length=16, choices=Kind.choices)
     value = models.CharField(max_length=512)

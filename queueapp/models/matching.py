@@ -243,6 +243,7 @@ _BY_KEY: dict[str, Callable[[Term, datetime], Q]] = {
     "campaign": _campaign,
     "source": _compared("message__source"),
     "tag": lambda term, now: has_one("message__tags", cast(Text, term.value).parts),
+    "login": lambda term, now: is_like("message__login", cast(Text, term.value).parts),
     "host": _host,
     "id": _compared("id"),
     "msgid": _msgid,

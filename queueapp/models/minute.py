@@ -7,9 +7,13 @@ sites, hours and days are made of those in the background (queueapp/stats/rollup
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
 
 EVERY_DOMAIN = 0
+TOTALS_AT = datetime(1970, 1, 1, tzinfo=UTC)
+"""No mail is that old: the row that holds the totals of a scope, of what is gone or of all."""
 
 
 def of_site(site_id: int) -> int:

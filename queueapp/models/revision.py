@@ -17,6 +17,8 @@ class Revision(models.Model):
 LIMITS = "limits"
 # Suspensions come by themselves and often: who remembers plans need not forget them for that.
 SUSPENSIONS = "suspensions"
+# Own lines of the classifier.
+REPLY_RULES = "reply_rules"
 
 
 def bump(name: str = LIMITS) -> None:

@@ -25,7 +25,7 @@ from queueapp.models.orders import LAST_ID, ById, Mark, Stretch, stretches
 
 PAGE_TIME = 0.12  # seconds, for the rows of a page
 _FIRST_SLICE = 500
-_OF_MESSAGES = ("from", "subject", "size", "campaign", "source", "tag", "msgid", "has", WORD)
+_OF_MESSAGES = ("from", "subject", "size", "campaign", "source", "tag", "login", "msgid", "has", WORD)
 
 
 class Search:

@@ -26,6 +26,16 @@ class Site(models.Model):
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )
 
+    # Slowed down by a rule (models/backoff_rule.py): while it holds, instead of `rate`.
+    slow_rate = models.CharField(max_length=16, blank=True, default="", db_default="")
+    slow_until = models.DateTimeField(null=True, blank=True)
+    # What was lifted lets go slice by slice (engine/rules/resuming.py).
+    resume_since = models.DateTimeField(null=True, blank=True)
+    resume_before = models.DateTimeField(
+        null=True, blank=True, help_text="What was tried last between these is let go; empty: all is."
+    )
+    resume_step = models.PositiveIntegerField(default=0, db_default=0)
+
     # Back-off: a visible row with its cause (DESIGN.md, "Limits and back-off").
     backoff_class = models.CharField(max_length=16, blank=True)
     backoff_reply = models.CharField(max_length=1000, blank=True)

@@ -1,5 +1,6 @@
 """Reads the attempts that came since the last look, and keeps the figures of the board with them: last
-outcomes, times to deliver, classes of replies, the last error, by domain and by site.
+outcomes, times to deliver, classes of replies, the last error, by domain and by site; and how often each
+line of the classifier decided.
 
 In the background, so that an outcome's commit costs what it did before. Promises: each attempt is
 counted once, however often this runs and on however many machines: the bookmark moves in the
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -29,9 +30,12 @@ from queueapp.models import (
     Bookmark,
     DomainFigures,
     OutcomeSlot,
+    RuleHour,
     SiteFigures,
     of_site,
 )
+from queueapp.models.minute import TOTALS_AT
+from queueapp.stats import totals
 from queueapp.stats.spread import bucket_of, together
 
 NAME = "outcomes"
@@ -42,8 +46,8 @@ _PATIENCE = 60.0
 """Seconds after which a transaction that does not end is not waited for: its lease ran out long ago."""
 _FIGURES = ("outcomes", "tried_at", "delivered_at", "error_class", "error_reply", "error_at", "refresh_at")
 _ROW = (
-    "pk", "at", "result", "reply_class", "delivery__accepted_at", "delivery__message__send_at",
-    "delivery__domain_id", "delivery__domain__site_id",
+    "pk", "at", "result", "reply_class", "source", "delivery__accepted_at", "delivery__message__send_at",
+    "delivery__domain_id", "delivery__domain__site_id", "rule",
 )  # fmt: skip
 
 Found = DomainFigures | SiteFigures
@@ -64,10 +68,16 @@ class Tally:
     slots: dict[tuple[int, datetime], tuple[Counter[str], Counter[str]]] = field(default_factory=dict)
     domains: dict[int, News] = field(default_factory=dict)
     sites: dict[int, News] = field(default_factory=dict)
+    rules: Counter[tuple[datetime, str]] = field(default_factory=Counter)
+    totals: totals.News = field(default_factory=totals.News)
 
 
 def slot_of(at: datetime) -> datetime:
     return datetime.fromtimestamp(at.timestamp() // SLOT * SLOT, at.tzinfo)
+
+
+def hour_of(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def roll(upto: int | None = None) -> int:
@@ -88,16 +98,19 @@ def _step(upto: int) -> int:
     number = rows[-1][0] if len(rows) == BATCH else upto
     tally = _tally(rows)
     # All is read and worked out before the transaction, so that SQLite's one writer is not kept waiting.
-    slots = _slots(tally)
+    slots, rules = _slots(tally), _rules(tally)
     errors = _errors([*tally.domains.values(), *tally.sites.values()])
     domains = _figures(DomainFigures, tally.domains, errors)
     sites = _figures(SiteFigures, tally.sites, errors)
     with transaction.atomic():
         ours = Bookmark.objects.filter(pk=NAME, number=mark.number)
-        if not ours.update(number=number, at=timezone.now()):
+        if not ours.update(number=number, at=timezone.now(), data=tally.totals.onto(mark.data)):
             return 0
         OutcomeSlot.objects.bulk_create(
             slots, update_conflicts=True, unique_fields=["scope", "at"], update_fields=["times", "classes"]
+        )
+        RuleHour.objects.bulk_create(
+            rules, update_conflicts=True, unique_fields=["at", "rule"], update_fields=["n"]
         )
         DomainFigures.objects.bulk_create(
             domains, update_conflicts=True, unique_fields=["domain"], update_fields=_FIGURES
@@ -110,19 +123,24 @@ def _step(upto: int) -> int:
 
 def _tally(rows: Iterable[Any]) -> Tally:
     tally = Tally()
-    for pk, at, result, reply_class, accepted_at, send_at, domain_id, site_id in rows:
+    for pk, at, result, reply_class, source, accepted_at, send_at, domain_id, site_id, rule in rows:
         owners = [tally.domains.setdefault(domain_id, News())]
-        scopes = [EVERY_DOMAIN, domain_id]
+        slot = slot_of(at)
+        scopes = [(EVERY_DOMAIN, slot), (domain_id, slot)]
         if site_id:
             owners.append(tally.sites.setdefault(site_id, News()))
-            scopes.append(of_site(site_id))
+            scopes += [(of_site(site_id), slot), (of_site(site_id), TOTALS_AT)]
         is_delivered = result == "delivered"
-        took = (at - max(send_at or accepted_at, accepted_at)).total_seconds()
+        if rule and not is_delivered:
+            tally.rules[hour_of(at), rule] += 1
+        took = max(0.0, (at - max(send_at or accepted_at, accepted_at)).total_seconds())
+        bucket = bucket_of(took) if is_delivered else None
         for scope in scopes:
-            times, classes = tally.slots.setdefault((scope, slot_of(at)), (Counter(), Counter()))
+            times, classes = tally.slots.setdefault(scope, (Counter(), Counter()))
             classes[reply_class] += 1
-            if is_delivered:
-                times[bucket_of(took)] += 1
+            if bucket is not None:
+                times[bucket] += 1
+        tally.totals.add(result, reply_class, source, bucket, took)
         for news in owners:
             news.outcomes = (news.outcomes + LETTERS.get(result, "w"))[-LAST:]
             news.tried_at = at
@@ -144,6 +162,16 @@ def _slots(tally: Tally) -> list[OutcomeSlot]:
         whole.classes = together([before.classes, classes])
         made.append(whole)
     return made
+
+
+def _rules(tally: Tally) -> list[RuleHour]:
+    """Which line decided how many of each hour, with what is there."""
+    hours = {at for at, _ in tally.rules}
+    there = {(row.at, row.rule): row.n for row in RuleHour.objects.filter(at__in=hours)}
+    return [
+        RuleHour(at=at, rule=rule, n=n + there.get((at, rule), 0))
+        for (at, rule), n in sorted(tally.rules.items())
+    ]
 
 
 def _errors(news: list[News]) -> dict[int, tuple[str, str, datetime]]:

@@ -8,16 +8,21 @@ from collections.abc import Iterable, Mapping
 from math import ceil, log2
 
 _FIRST = 0.1
-_LAST = 48
+LAST = 48
 
 Spread = dict[str, int]
 """{bucket: how many}; keys are text, as JSON wants them."""
 
 
+def end_of(bucket: int) -> float:
+    """Seconds that the bucket reaches to; LAST has no end."""
+    return float(_FIRST * 2 ** (bucket / 2))
+
+
 def bucket_of(seconds: float) -> str:
     if seconds <= _FIRST:
         return "0"
-    return str(min(_LAST, ceil(2 * log2(seconds / _FIRST))))
+    return str(min(LAST, ceil(2 * log2(seconds / _FIRST))))
 
 
 def together(spreads: Iterable[Mapping[str, int]]) -> Spread:
@@ -37,7 +42,7 @@ def percentile(spread: Mapping[str, int], share: float) -> float | None:
     for bucket in sorted(spread, key=int):
         here = spread[bucket]
         if n + here >= wanted:
-            high = _FIRST * 2 ** (int(bucket) / 2)
+            high = end_of(int(bucket))
             low = high / 2**0.5 if int(bucket) else 0.0
             return round(low + (high - low) * (wanted - n) / here, 3)
         n += here

@@ -6,7 +6,7 @@ somebody looked.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from queueapp.models import Bookmark
 
 NAME = "watch"
 EVERY = 10.0  # seconds
+SILENT = 90.0  # seconds without a round: then its word counts no more
 
 
 def beat() -> None:
@@ -23,3 +24,9 @@ def beat() -> None:
 def last() -> datetime | None:
     """None: it has never run."""
     return Bookmark.objects.filter(name=NAME).values_list("at", flat=True).first()
+
+
+def is_silent(now: datetime) -> bool:
+    """It ran once and has not for a while, or it never ran."""
+    seen = last()
+    return seen is None or now - seen > timedelta(seconds=SILENT)

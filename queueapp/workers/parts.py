@@ -37,6 +37,7 @@ PRELOAD = (
     "queueapp.engine.prune",
     "queueapp.operations.run",
     "queueapp.watch.pulse",
+    "queueapp.watch.blocklists.run",
 )
 RUNNERS = ("runners",)
 OPERATIONS = ("operations",)

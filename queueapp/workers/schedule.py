@@ -75,6 +75,21 @@ def figures() -> list[Task]:
         Task("queueapp.stats.refresh.refresh", 2.0),
         Task("queueapp.stats.ages.look", 2.0),
         Task("queueapp.stats.rollups.roll", 10.0),
+        Task("queueapp.stats.totals.fold", 600.0),
+        Task("queueapp.stats.trials.go_on", 1.0),
+    ]
+
+
+def rules() -> list[Task]:
+    """Back-off by rule: floods are seen within seconds, whatever else takes its time, in a third thread."""
+    return [
+        Task("queueapp.engine.rules.flood.look", 1.0),
+        Task("queueapp.engine.rules.gathering.gather", 1.0),
+        Task("queueapp.engine.rules.resuming.step", 2.0),
+        Task("queueapp.engine.rules.effects.expire", 2.0),
+        Task("queueapp.engine.rules.flood.learn", 60.0),
+        Task("queueapp.engine.rules.listings.look", 60.0),
+        Task("queueapp.engine.rules.shipped.sync", 3600.0),
     ]
 
 
@@ -82,6 +97,10 @@ def watching() -> list[Task]:
     """What the process `watch` does: it looks from outside, and needs neither workers nor Redis."""
     return [
         Task("queueapp.watch.pulse.beat", 10.0),
+        Task("queueapp.watch.diagnosis.look.look", 10.0),
+        Task("queueapp.watch.diagnosis.records.look", 10.0),
+        Task("queueapp.watch.blocklists.replies.look", 2.0),
+        Task("queueapp.watch.blocklists.run.check", 5.0),
     ]
 
 
@@ -112,11 +131,14 @@ def run(ready: Callable[[], None], todo: Sequence[Task] | None = None) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda number, frame: _stop.set())
     # With a plan of its own a test runs that alone.
-    beside = threading.Thread(target=_loop, args=(figures() if todo is None else [],), name="figures")
-    beside.start()
+    plans = {"figures": figures(), "rules": rules()} if todo is None else {}
+    beside = [threading.Thread(target=_loop, args=(plan,), name=name) for name, plan in plans.items()]
+    for thread in beside:
+        thread.start()
     ready()
     _loop(list(tasks() if todo is None else todo))
-    beside.join()
+    for thread in beside:
+        thread.join()
 
 
 def _loop(plan: Sequence[Task]) -> None:

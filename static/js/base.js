@@ -1,5 +1,6 @@
 // What every page needs.
 
+import * as alerts from "./alerts.js";
 import * as ask from "./ask.js";
 import * as confirm from "./confirm.js";
 import * as dock from "./dock.js";
@@ -7,6 +8,7 @@ import * as keys from "./keys.js";
 import * as live from "./live.js";
 import * as modal from "./modal.js";
 import * as operations from "./operations.js";
+import * as ringing from "./ringing.js";
 import * as still from "./still.js";
 import * as times from "./times.js";
 
@@ -18,4 +20,6 @@ dock.start();
 operations.start();
 keys.start();
 still.start();
+alerts.start();
+ringing.start();
 live.start();

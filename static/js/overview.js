@@ -4,7 +4,7 @@ import { Charts } from "./chart.js";
 import { Rows, fill } from "./rows.js";
 import { duration, grouped } from "./times.js";
 
-const LISTS = { domains: "id", latest: "id", runners: "id", parts: "name" };
+const LISTS = { domains: "id", latest: "id", runners: "id", parts: "name", "alert-rows": "key" };
 const byId = (id) => document.getElementById(id);
 
 function setText(node, text) {
@@ -26,6 +26,17 @@ function drawHeadline(line) {
   more.hidden = !line.url;
 }
 
+// The block is shown while something is stuck, or while nobody looks.
+function drawWhy(why) {
+  const box = byId("why");
+  box.hidden = why.is_flowing && !why.is_stale;
+  fill(box, { looked_at: why.looked_at, n_more: why.n_more });
+  box.querySelector("[data-part='looked']").hidden = why.is_stale || !why.looked_at;
+  box.querySelector("[data-part='stale']").hidden = !why.is_stale;
+  box.querySelector("[data-part='more']").hidden = !why.n_more;
+  causes.update(why.causes);
+}
+
 function drawNumbers(snapshot) {
   for (const node of document.querySelectorAll("[data-depth]")) setText(node, grouped(snapshot.depth[node.dataset.depth] || 0));
   for (const node of document.querySelectorAll("[data-rate]")) setText(node, grouped(snapshot.rates[node.dataset.rate] || 0));
@@ -38,7 +49,8 @@ function drawParts(snapshot) {
   document.querySelector("[data-when='empty']").hidden = !isEmpty;
   document.querySelector("[data-when='filled']").hidden = isEmpty;
   document.querySelector("[data-part='parts']").hidden = snapshot.parts.length === 0;
-  setText(document.querySelector("[data-count='alerts']"), snapshot.alerts.length ? `${snapshot.alerts.length} open` : "none open");
+  const nAlerts = snapshot.n_alerts.firing;
+  setText(document.querySelector("[data-count='alerts']"), nAlerts ? `${nAlerts} open` : "none open");
   const open = snapshot.depth.queued + snapshot.depth.sending + snapshot.depth.deferred + snapshot.depth.held;
   setText(document.querySelector("[data-count='open']"), grouped(open));
 }
@@ -68,13 +80,16 @@ function sumsOf(hour) {
 }
 
 drawHour(JSON.parse(byId("hour-data").textContent));
+const causes = new Rows(byId("why-causes"), "cause");
 const lists = Object.entries(LISTS).map(([id, key]) => [id, new Rows(byId(id), key)]);
 
 document.addEventListener("mailweir:snapshot", ({ detail: snapshot }) => {
   drawHeadline(snapshot.headline);
+  drawWhy(snapshot.why);
   drawDrain(snapshot.drain);
   drawNumbers(snapshot);
   drawParts(snapshot);
-  for (const [id, rows] of lists) rows.update(snapshot[id]);
+  for (const [id, rows] of lists) rows.update(id === "alert-rows" ? snapshot.strip : snapshot[id]);
+  byId("alert-strip").hidden = snapshot.strip.length === 0;
   drawHour(snapshot.hour);
 });

@@ -105,7 +105,8 @@ def test_it_removes_old_records() -> None:
         MtaStsPolicy.objects.create(domain=f"{days}.test", check_at=NOW - timedelta(days=days))
     assert prune_records(NOW) == {
         "minutes": 0, "idempotency keys": 1, "runners": 1, "TLS policies": 1, "hours": 0,
-        "slots of outcomes": 0, "operations": 0, "days of warm-ups": 0, "audit rows": 0,
+        "slots of outcomes": 0, "hours of lines": 0, "operations": 0, "days of warm-ups": 0, "audit rows": 0,
+        "effects of rules": 0, "counts of rules": 0, "minutes of senders": 0, "what is usual of senders": 0,
     }  # fmt: skip
     assert MtaStsPolicy.objects.get().domain == "89.test"
     assert IdempotencyKey.objects.get().key == "new"

@@ -14,7 +14,9 @@ from queueapp import conf
 from queueapp.access import egress, limits
 from queueapp.access.change import COMMAND
 from queueapp.engine import sources, suspensions
+from queueapp.engine.rules.ruleset import RuleSet, of_file
 from queueapp.engine.sources import Book, Pool, Source
+from queueapp.engine.suspensions import Cause
 from queueapp.models import (
     Attempt,
     Delivery,
@@ -238,19 +240,20 @@ def test_a_lifted_suspension_lets_the_mail_go() -> None:
 
 def test_a_block_that_comes_again_lasts_longer_and_one_that_was_lifted_does_not() -> None:
     site = Site.objects.create(key="mx:1", name="x", route="mx")
-    reply = Outcome("deferred", "blocklisted", 450, "4.7.1", "blocked", rule="pattern:spamhaus")
+    reply = Cause("blocklisted", "450 4.7.1 blocked")
     minutes = []
     for _ in range(3):
-        suspensions.begin(0, site.pk, reply)
+        suspensions.hold(0, site.pk, reply)
         row = Suspension.objects.get()
         minutes.append(round((row.until - row.since).total_seconds() / 60))
         Suspension.objects.update(until=timezone.now())
     assert minutes == [15, 30, 60]
-    suspensions.begin(0, site.pk, reply)
+    suspensions.hold(0, site.pk, reply)
     limits.lift_site(COMMAND, site.pk)
-    suspensions.begin(0, site.pk, reply)
-    assert Suspension.objects.get().n == 1
-    assert suspensions.begin(0, site.pk, reply) == Suspension.objects.get().until
+    suspensions.hold(0, site.pk, reply)
+    row, is_new = suspensions.hold(0, site.pk, reply)
+    assert (row.n, is_new) == (1, False)
+    assert row.until == Suspension.objects.get().until
 
 
 @pytest.mark.once
@@ -265,7 +268,8 @@ def test_a_block_that_comes_again_lasts_longer_and_one_that_was_lifted_does_not(
     ],
 )
 def test_what_counts_as_a_block(reply_class: str, rule: str, code: int | None, is_one: bool) -> None:
-    assert suspensions.is_block(Outcome("deferred", reply_class, code, rule=rule)) is is_one
+    rules = RuleSet(of_file())
+    assert rules.is_block(Outcome("deferred", reply_class, code, rule=rule), "example.net") is is_one
 
 
 @pytest.mark.once

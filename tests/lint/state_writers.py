@@ -24,7 +24,17 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = ("queueapp", "dashboard")
 WRITER = ("queueapp", "engine")
 # Names of other things that have a state of their own.
-OTHERS = {"part", "operation", "operations", "campaign", "campaigns", "alert", "alerts"}
+OTHERS = {
+    "part",
+    "operation",
+    "operations",
+    "campaign",
+    "campaigns",
+    "alert",
+    "alerts",
+    "listing",
+    "listings",
+}
 ADVICE = "only queueapp/engine writes Delivery.state: call its functions, which keep counters and events true"
 
 _QUERYSET_WRITES = {"update", "create", "get_or_create", "update_or_create"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queueapp.mail.classes import BY_REPUTATION
 from queueapp.mail.classify import CLASSES, classify, retry_in
 from queueapp.mail.codes import ENHANCED, PLAIN, VAGUE
-from queueapp.mail.patterns import PATTERNS, Pattern, read
+from queueapp.mail.patterns import BY_NAME, PATTERNS, Pattern, read
+from queueapp.mail.providers import PROVIDERS
 from queueapp.mail.reply import Reply
 
 REPLIES = [
@@ -41,8 +44,45 @@ def test_it_works() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
 def test_it_judges_the_sample_of_each_line_by_that_line(pattern: Pattern) -> None:
-    verdict = classify(Reply.parse(pattern.example), pattern.stage)
+    reply = Reply.parse(pattern.example)
+    verdict = classify(reply, pattern.stage)
     assert (verdict.rule, verdict.reply_class) == (f"pattern:{pattern.name}", pattern.reply_class)
+    assert verdict.retry_in == (pattern.asks or pattern.delay)
+    assert pattern.is_permanent in (None, verdict.is_permanent)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
+def test_each_sample_uses_names_and_addresses_kept_for_documentation(pattern: Pattern) -> None:
+    for domain in re.findall(r"@([\w.-]+)", pattern.example):
+        assert domain.rpartition(".")[2] == "example" or "example" in domain.split(".")
+    for address in re.findall(r"\b(?:\d{1,3}\.){3}\d{1,3}\b", pattern.example):
+        assert address.startswith("192.0.2."), address
+
+
+def test_lines_that_tell_of_a_low_repute_are_there_and_say_too_much() -> None:
+    for rule in BY_REPUTATION:
+        kind, _, name = rule.partition(":")
+        found = BY_NAME[name].reply_class if kind == "pattern" else ENHANCED["x" + name[1:]]
+        assert found == "rate_limited", rule
+
+
+def test_it_knows_the_words_of_the_large_providers() -> None:
+    assert len(PATTERNS) >= 300
+    n = Counter(pattern.provider for pattern in PATTERNS)
+    for provider in (
+        "google",
+        "microsoft",
+        "outlook",
+        "yahoo",
+        "apple",
+        "gmx",
+        "comcast",
+        "mimecast",
+        "cisco",
+        "qq",
+    ):
+        assert n[provider] >= 5, provider
+    assert set(n) - {""} <= PROVIDERS.keys()
 
 
 @pytest.mark.parametrize("line", REPLIES)

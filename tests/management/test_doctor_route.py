@@ -12,8 +12,20 @@ from django.utils import timezone
 
 from queueapp.access import egress, holds, limits
 from queueapp.access.change import COMMAND
+from queueapp.engine.rules import effects, ruleset
+from queueapp.engine.rules.effects import Target
+from queueapp.engine.suspensions import Cause
 from queueapp.management.doctor.route import Asked, explain
-from queueapp.models import Delivery, RecipientDomain, Route, Site, SourceDay, Suppression, Suspension
+from queueapp.models import (
+    BackoffRule,
+    Delivery,
+    RecipientDomain,
+    Route,
+    Site,
+    SourceDay,
+    Suppression,
+    Suspension,
+)
 from tests.engine.queue import put
 from tests.system import System
 
@@ -102,6 +114,20 @@ def test_it_tells_what_would_stop_it(sentence: str) -> None:
     level, text = told()
     assert level == "FAIL"
     assert sentence in text
+
+
+def test_it_tells_what_a_rule_does_there() -> None:
+    row = site()
+    rule = BackoffRule.objects.create(
+        name="evenings", scope="site", action="slow", rate="30/m", lasts=timedelta(minutes=5)
+    )
+    effects.begin(ruleset.of(rule), Target("site", site_id=row.pk), Cause("busy", "421 too busy"))
+    [found] = [each for each in explain(Asked("ann@a.test")) if each.name == "rule"]
+    assert found.level == "warn"
+    assert "the rule 'evenings': slow to 30/m on 127.0.0.1, until" in found.text
+    assert "421 too busy" in found.text
+    limit = next(each for each in explain(Asked("ann@a.test")) if "sessions," in each.text)
+    assert "at most 30/m" in limit.text
 
 
 def test_a_rule_sends_it_by_a_pool() -> None:

@@ -62,6 +62,8 @@ def term_selects(term: Term, row: Delivery, now: datetime) -> bool:
             return message.source == value
         case "tag":
             return any(whole(value, tag) for tag in message.tags)
+        case "login":
+            return whole(value, message.login)
         case "campaign":
             names = [tag[9:] for tag in message.tags if tag[:9].lower() == "campaign:"]
             return any(whole(value, name) for name in names)

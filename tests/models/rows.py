@@ -42,7 +42,7 @@ def delivery(
     return row
 
 
-_OF_MESSAGE = {"subject", "message_id", "size", "source", "tags", "has_attachment", "from_header"}
+_OF_MESSAGE = {"subject", "message_id", "size", "source", "tags", "login", "has_attachment", "from_header"}
 
 
 def _message(sender: str, now: datetime, content: bytes, values: dict[str, Any]) -> Message:

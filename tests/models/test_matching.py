@@ -33,6 +33,7 @@ SUBJECTS = [
     "news", "newspaper",
 ]  # fmt: skip
 REASONS = ["", "4.7.1 Greylisted, try again", "user unknown", "greylist_ing", "listed by zen.spamhaus.org"]
+LOGINS = ["", "shop", "Shop", "50%_off"]
 TAGS = [
     "spring",
     "Spring",
@@ -76,6 +77,7 @@ def _message(chance: random.Random, n: int) -> Message:
         n_recipients=1,
         source=chance.choice(["smtp", "http", "backend", "sendmail", "report"]),
         tags=chance.sample(TAGS, chance.randrange(3)),
+        login=chance.choice(LOGINS),
         has_attachment=chance.random() < 0.3,
     )
 
@@ -150,6 +152,7 @@ VALUES: dict[str, Callable[[random.Random], str]] = {
     "next": lambda chance: _compared(chance, ["0s", "1s", "1m", "10m", "2h", "520w"]),
     "priority": lambda chance: _compared(chance, list("0123456789"), "="),
     "source": lambda chance: ":" + chance.choice(["smtp", "http", "api", "backend", "sendmail", "campaign"]),
+    "login": lambda chance: ":" + quoted(chance.choice(["shop", "SHOP", "sh*", "50%_off", "sho"])),
     "tag": lambda chance: ":" + starred(chance, chance.choice(TAGS)),
     "route": lambda chance: ":" + starred(chance, chance.choice(["backup", "Backup-2", "nowhere"])),
     "campaign": lambda chance: ":" + starred(chance, chance.choice(["spring", "Autumn"])),

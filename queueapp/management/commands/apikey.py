@@ -1,4 +1,4 @@
-"""`apikey create|list|revoke`: keys of the HTTP API."""
+"""`apikey create|list|set|revoke`: keys of the HTTP API."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from queueapp.models import SCOPES, ApiKey
 class Command(AccessCommand):
     help = "Make, list and revoke keys of the HTTP API. The key is printed once."
     noun = "an API key"
+    model = ApiKey
     headings = ("name", "scopes", "created_at", "last_used_at", "revoked_at")
 
     def add_create_arguments(self, parser: CommandParser) -> None:

@@ -1,5 +1,6 @@
 """`manage.py doctor`: what is wrong with this installation, and what to do about it;
-`manage.py doctor route ADDRESS`: which way a mail would take, and what stands in it."""
+`manage.py doctor route ADDRESS`: which way a mail would take, and what stands in it;
+`manage.py doctor why [SCOPE]`: why mail waits."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from queueapp import conf
 from queueapp.management.base import Command as Base
 from queueapp.management.base import WrongUsage
 from queueapp.management.columns import printable
-from queueapp.management.doctor import keys, machine, network, route, stores
+from queueapp.management.doctor import keys, machine, network, route, stores, why
 from queueapp.management.doctor.finding import Finding, fail
 
 
@@ -23,8 +24,12 @@ class Command(Base):
     help = "Checks database, Redis, workers, the way out, DNS, disk and clock; exit 1 if something is wrong."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", nargs="?", choices=["route"], help="explain the way of a mail")
-        parser.add_argument("address", nargs="?", default="", help="its recipient")
+        parser.add_argument(
+            "what", nargs="?", choices=["route", "why"], help="explain the way of a mail, or why mail waits"
+        )
+        parser.add_argument(
+            "address", nargs="?", default="", help="route: its recipient; why: such as domain:example.com"
+        )
         parser.add_argument("--from", dest="sender", metavar="SENDER", default="", help="route: its sender")
         parser.add_argument("--tag", action="append", default=[], help="route: a tag of it; more than once")
         parser.add_argument("--login", default="", help="route: the login or API key that submits it")
@@ -32,6 +37,8 @@ class Command(Base):
         parser.add_argument("--to", metavar="DOMAIN", default="", help="whose MX port 25 is tried with")
 
     def run(self, **options: Any) -> int | None:
+        if options["what"] == "why":
+            return self._why(options)
         if options["what"]:
             return self._route(options)
         looks = (
@@ -68,6 +75,18 @@ class Command(Base):
         else:
             self._lines(found)
         return 1 if found[-1].level == "FAIL" else None
+
+    def _why(self, options: dict[str, Any]) -> int | None:
+        try:
+            found = why.look(options["address"])
+        except why.WrongScope as error:
+            raise WrongUsage(str(error)) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+        else:
+            for line in why.lines(found):
+                self.stdout.write(line)
+        return 1 if why.is_bad(found) else None
 
     def _lines(self, found: list[Finding]) -> None:
         for each in found:

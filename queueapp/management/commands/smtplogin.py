@@ -1,4 +1,4 @@
-"""`smtplogin create|list|revoke`: logins of the submission server."""
+"""`smtplogin create|list|set|revoke`: logins of the submission server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from queueapp.models import SmtpLogin
 class Command(AccessCommand):
     help = "Make, list and revoke logins of the submission server. The password is printed once."
     noun = "an SMTP login"
+    model = SmtpLogin
     headings = ("name", "created_at", "last_used_at", "revoked_at")
 
     def create(self, name: str, **_: Any) -> str:

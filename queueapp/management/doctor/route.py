@@ -18,12 +18,20 @@ from redis.exceptions import RedisError
 
 from queueapp import conf
 from queueapp.engine import sources, tokens
-from queueapp.engine.routing import Lead, NoWay, Router, SiteLimits, rate_of
+from queueapp.engine.routing import Lead, NoWay, Router, SiteLimits, rate_of, slowed
 from queueapp.engine.sources import Book, Pool, Source
 from queueapp.ingest.holding import rule_for
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.management.doctor.finding import Finding, fail, ok, warn
-from queueapp.models import RecipientDomain, Runner, Site, SourceDay, Suppression
+from queueapp.models import (
+    Effect,
+    RecipientDomain,
+    RuleScope,
+    Runner,
+    Site,
+    SourceDay,
+    Suppression,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,11 @@ def _at_acceptance(recipient: Address, sender: Address | None, asked: Asked) -> 
     else:
         yield ok("suppression", f"{recipient} is not suppressed")
     rule = rule_for(
-        str(sender or ""), sender.domain if sender else "", recipient.domain, [str(tag) for tag in asked.tags]
+        str(sender or ""),
+        sender.domain if sender else "",
+        recipient.domain,
+        [str(tag) for tag in asked.tags],
+        asked.login,
     )
     if rule:
         text = f"rule {rule.pk} of {rule.made_by} holds {rule.kind} {rule.value}: {rule.reason}"
@@ -109,13 +121,23 @@ def _domain(name: str, row: RecipientDomain | None) -> Iterator[Finding]:
         reason = f" ({row.suspended_reason})" if row.suspended_reason else ""
         text = f"{name} is suspended {until}{reason}"
         yield fail("domain", text, f"Resume it: POST /api/v1/domains/{name}/resume")
-    rate = rate_of(row.rate, conf.current().domain_rate)
+    yield from _effects(timezone.now(), domain=row.pk)
+    rate = rate_of(slowed(row.rate, row.slow_rate, row.slow_until), conf.current().domain_rate)
     if rate:
         yield ok("domain", f"{name} gets at most {rate}")
     if row.next_at and row.next_at > timezone.now():
         yield fail(
             "domain", f"the rate of {name} allows no mail before {_at(row.next_at)}", "Raise its rate."
         )
+
+
+def _effects(now: datetime, **on: int) -> Iterator[Finding]:
+    """What rules do there; that of a pair is told with its source."""
+    for row in Effect.objects.open(now).filter(**on).exclude(scope=RuleScope.PAIR):
+        until = f"until {_at(row.until)}" if row.until else "until it is lifted"
+        to = f" to {row.rate}" if row.rate else ""
+        text = f"the rule {row.rule_name!r}: {row.action}{to} on {row.label}, {until}: {row.reply}"
+        yield warn("rule", text, f"Lift it: POST /api/v1/effects/{row.pk}/lift")
 
 
 def _route(lead: Lead) -> Finding:
@@ -152,6 +174,7 @@ def _site(lead: Lead, row: Site | None) -> Iterator[Finding]:
             f"{row.name} backs off until {_at(row.backoff_until)} ({row.backoff_class}): {row.backoff_reply}"
         )
         yield fail("site", text, f"Lift it: POST /api/v1/sites/{row.pk}/lift")
+    yield from _effects(now, site=row.pk)
     if row.next_at and row.next_at > now:
         text = f"the rate of {row.name} allows no mail before {_at(row.next_at)}"
         yield fail("site", text, f"Raise it: PATCH /api/v1/sites/{row.pk}/limits")

@@ -38,7 +38,7 @@ class Place:
     def of_reply(self, raw: RawReply, stage: Stage) -> Outcome:
         """The server's word: 2xx delivered, else by class; the first digit says whether for good."""
         reply = parsed(raw)
-        verdict = classify(reply, stage)
+        verdict = classify(reply, stage, self.host)
         return Outcome(
             "delivered" if 200 <= reply.code < 300 else "bounced" if verdict.is_permanent else "deferred",
             verdict.reply_class,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 from django.test import Client
-from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.api.root import api
 from queueapp import conf, events
-from queueapp.models import EVERY_DOMAIN, Minute
 from tests.dashboard.api.asking import is_error, key, with_key
-from tests.models.rows import delivery
 from tests.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db
@@ -134,40 +129,3 @@ def test_it_is_not_ready_while_redis_is_away(tmp_path: Any) -> None:
         response = Client().get("/readyz")
     assert response.status_code == 503
     assert response.json() == {"ready": False, "database": "ok", "redis": "away"}
-
-
-def metrics(client: Client, **headers: str) -> dict[tuple[str, str], float]:
-    response = client.get("/metrics", headers=headers)
-    assert response.status_code == 200, response.content
-    found = {}
-    for family in text_string_to_metric_families(response.content.decode()):
-        for sample in family.samples:
-            found[sample.name, "".join(sample.labels.values())] = sample.value
-    return found
-
-
-def test_it_gives_prometheus_its_figures() -> None:
-    delivery("a@example.net", state="deferred", next_attempt_at=timezone.now() - timedelta(seconds=90))
-    for minutes, n in ((1, 3), (100_000, 4)):
-        at = timezone.now() - timedelta(minutes=minutes)
-        Minute.objects.create(at=at, domain_id=EVERY_DOMAIN, n_delivered=n)
-    found = metrics(Client())
-    assert found["mailweir_deliveries", "deferred"] == 1
-    assert found["mailweir_deliveries", "queued"] == 0
-    assert found["mailweir_events_total", "delivered"] == 7
-    assert 89 < found["mailweir_oldest_due_seconds", ""] < 200
-    assert found["mailweir_runners", ""] == 0
-
-
-def test_it_keeps_the_labels_bounded() -> None:
-    before = len(metrics(Client()))
-    for n in range(30):
-        delivery(f"x@{n}.example", state="bounced", last_class="other")
-    assert len(metrics(Client())) == before
-
-
-def test_it_gives_figures_to_strangers_with_a_key_only() -> None:
-    stranger = Client(REMOTE_ADDR="192.0.2.7")
-    is_error(stranger.get("/metrics"), 401, "key_missing")
-    is_error(Client().get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"}), 401, "key_missing")
-    assert metrics(stranger, Authorization=f"Bearer {key('read')}")

@@ -12,10 +12,11 @@ pytestmark = pytest.mark.django_db
 
 OPEN = {"favicon"}
 # Forms of an action: shown by GET or nowhere, done by POST.
-FORMS = ("people", "keys", "routes", "person-", "-revoke")
+FORMS = ("people", "keys", "routes", "person-", "-revoke", "silences", "replies")
 ACTS = (
     "-suspend", "-resume", "-limits", "-lift", "-retry", "-route", "view-save", "view-change", "view-remove",
-    "copy-to-sandbox", "send-again", "readdress",
+    "copy-to-sandbox", "send-again", "readdress", "rule", "rule-new", "rule-delete", "effect-delete",
+    "effect-release", "-sender",
 )  # fmt: skip
 PAGES = [pattern for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name not in OPEN]
 

@@ -42,7 +42,7 @@ def test_it_asks_no_more_of_the_database_when_the_queue_is_long(
     for n in range(40):
         a_domain(f"d{n}.test", n_deferred=n)
         an_attempt(a_delivery(domain=f"d{n}.test", state="deferred"))
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(26):
         build()
 
 

@@ -1,0 +1,70 @@
+"""`python -m bench causes [NAME…]`: brings each cause about in a system of its own, and prints a table:
+which cause the diagnosis named first, after how many seconds, and its proof. Without a name all of them.
+Ends with 1 where another cause was named, or none within a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict
+
+from bench.causes.scenario import Result, play
+from bench.causes.scenes import SCENES
+from bench.report import RESULTS, commit, machine
+from bench.scratch import scratch
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench causes", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one of: " + ", ".join(SCENES))
+    parser.add_argument("--markdown", action="store_true", help="the table as it stands in docs/diagnosis.md")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.names:
+        if name not in SCENES:
+            parser.error(f"there is no scenario {name!r}: choose from {', '.join(SCENES)}")
+    return chosen
+
+
+def run(chosen: argparse.Namespace) -> int:
+    results = []
+    for name in chosen.names or SCENES:
+        result = _play(name)
+        results.append(result)
+        print(row(result), flush=True)
+    print("written to", write(results))
+    if chosen.markdown:
+        print(markdown(results))
+    return 0 if all(not each.wrong for each in results) else 1
+
+
+def _play(name: str) -> Result:
+    scenario = SCENES[name]()
+    if reason := scenario.why_not():
+        return Result(name, scenario.cause, wrong=f"not played: {reason}")
+    with scratch() as folder:
+        return play(name, scenario, folder)
+
+
+def row(result: Result) -> str:
+    state = f"WRONG ({result.wrong})" if result.wrong else f"{result.seconds:5.1f} s"
+    return f"{result.name:<15} {result.cause:<21} {state:<10} {result.evidence[:200]}"
+
+
+def markdown(results: list[Result]) -> str:
+    lines = ["| Scenario | Brought about by | Named first | After | Its proof |", "|---|---|---|---|---|"]
+    for each in results:
+        what = SCENES[each.name]().what
+        proof = each.evidence.replace("|", "\\|")[:160]
+        lines.append(f"| `{each.name}` | {what} | {each.named} | {each.seconds:.0f} s | {proof} |")
+    return "\n".join(lines)
+
+
+def write(results: list[Result]) -> str:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"causes-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
+    content = {"commit": commit(), "machine": machine(), "causes": [asdict(each) for each in results]}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return os.path.relpath(path)

@@ -1,0 +1,26 @@
+"""Try a rule over the last day before it counts (engine/rules/trial.py): it reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from queueapp.access.change import Actor, Wrong, allow
+from queueapp.access.rule_values import checked
+from queueapp.access.rules import named
+from queueapp.engine.rules import ruleset, trial
+from queueapp.models import BackoffRule, RuleCondition
+
+
+def tried(actor: Actor, values: Mapping[str, Any], pk: int | None = None) -> trial.Trial:
+    """A new rule, or one that is there with these changes. Raises AccessError."""
+    allow(actor, "admin", "rule.try", str(values.get("name", pk or ""))[:255])
+    row = named(pk) if pk else BackoffRule()
+    if not row.name and not values.get("name"):
+        row.name = "a rule without a name yet"
+    checked(row, values)
+    if row.condition != RuleCondition.REPLY:
+        raise Wrong(
+            "condition", f"A rule about a {row.condition} reads no replies, so it can't be tried on them."
+        )
+    return trial.of(ruleset.of(row))

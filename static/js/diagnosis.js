@@ -1,0 +1,27 @@
+// The pages of causes: forms in a dialog, and the newest look as soon as nothing stands against it.
+
+import * as sheet from "./sheet.js";
+
+const OFTEN = 10000;
+const box = document.getElementById("diagnosis");
+let loadedAt = Date.now();
+
+function isBusy() {
+  const selected = window.getSelection();
+  return box.contains(document.activeElement) || (selected && !selected.isCollapsed) || document.querySelector("dialog[open]");
+}
+
+async function load() {
+  loadedAt = Date.now();
+  const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!response.ok || response.redirected) return;
+  const made = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("diagnosis");
+  if (made && !isBusy()) window.Idiomorph.morph(box, made, { morphStyle: "innerHTML" });
+}
+
+if (document.getElementById("sheet")) sheet.start();
+document.addEventListener("mailweir:snapshot", () => {
+  if (Date.now() - loadedAt < OFTEN || document.visibilityState !== "visible" || isBusy()) return;
+  load().catch(() => {});
+});
+document.addEventListener("mailweir:acted", () => location.reload());
