@@ -355,7 +355,7 @@ def test_a_scope_that_the_round_left_out_is_looked_up(django_assert_max_num_quer
     made = deferred(3, "452 4.2.2 The mailbox is full", "mailbox_full")
     now, site = timezone.now(), made[0].domain.site_id
     for kind, key in (("domain", "example.net"), ("site", str(site)), ("sender", "ann@example.com")):
-        with django_assert_max_num_queries(16):  # type: ignore[operator]
+        with django_assert_max_num_queries(30):  # type: ignore[operator]  # limits of time are queries, too
             [row] = ask.ask(kind, key, now)
         assert (row.cause, row.n, row.pk) == ("mailbox_full", 3, None)
     assert ask.ask("domain", "nobody.example", now) == []
