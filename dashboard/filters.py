@@ -13,7 +13,7 @@ import base64
 import binascii
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import UnionType
 from typing import Any, Generic, TypeVar
@@ -21,8 +21,9 @@ from typing import Any, Generic, TypeVar
 from django.utils import timezone
 
 from queueapp.grammar import WORD, GrammarError, Query, Term, parse
-from queueapp.models import Delivery, RecipientDomain, searching
+from queueapp.models import Delivery, searching
 from queueapp.models.counting import COUNT_TIME, Counted, count_of
+from queueapp.models.estimating import estimate
 from queueapp.models.grouping import BY, Group, Groups, groups
 from queueapp.models.orders import ORDERS as _ORDERS
 from queueapp.models.orders import Mark
@@ -55,13 +56,15 @@ class Page(Generic[Row]):
     """Rows in order. `next` is the cursor of the page behind, or None.
 
     `is_cut`: the time was up before the page was full; `searched_to` is the time of acceptance that was
-    come to then, where the order goes by it. `count` is exact, or else there are at least so many.
+    come to then, where the order goes by it. `count` is exact, or else there are at least so many, and
+    about `about`, where that is known.
     """
 
     items: list[Row] = field(default_factory=list)
     next: str | None = None
     count: int = 0
     count_is_exact: bool = True
+    about: int | None = None
     is_cut: bool = False
     searched_to: datetime | None = None
     query: Query | None = None
@@ -92,7 +95,10 @@ def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Deli
     except GrammarError as error:
         return Page(error=_where(error))
     next_ = _cursor(order, found.next) if found.next else None
-    return Page(found.rows, next_, counted.n, counted.is_exact, found.is_cut, found.reached_at, query, order)
+    return Page(
+        found.rows, next_, counted.n, counted.is_exact, counted.about, found.is_cut, found.reached_at, query,
+        order,
+    )  # fmt: skip
 
 
 def _counted(search: Search, found: Found, *, is_first: bool) -> Counted:
@@ -100,8 +106,10 @@ def _counted(search: Search, found: Found, *, is_first: bool) -> Counted:
     if is_first and found.next is None:
         return Counted(len(found.rows))
     if is_first and found.is_cut:
-        return Counted(len(found.rows), is_exact=False)
-    return count_of(search, CAP, COUNT_TIME)
+        counted = Counted(len(found.rows), is_exact=False)
+    else:
+        counted = count_of(search, CAP, COUNT_TIME)
+    return counted if counted.is_exact else replace(counted, about=estimate(search, counted.n))
 
 
 def _cursor(order: str, mark: Mark) -> str:
@@ -169,13 +177,6 @@ def groups_of(params: Mapping[str, Any], now: datetime | None = None) -> Shared:
 
 def _where(error: GrammarError) -> Mistake:
     return Mistake("q", str(error), error.position, error.length, error.hint)
-
-
-def domain_named(name: str) -> RecipientDomain | None:
-    """The domain of that name as people write it, with its site; None where nobody ever wrote to it."""
-    if len(name) > 255 or not name.isprintable():
-        return None
-    return RecipientDomain.objects.select_related("site").filter(name=name.lower()).first()
 
 
 # ── Parameters ────────────────────────────────────────────────────────────────────────────────

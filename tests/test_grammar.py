@@ -59,6 +59,7 @@ def test_it_takes_everything_for_an_empty_search() -> None:
         ("size<1.5kb", Term("size", "<", 1_500)),
         ("size<2G", Term("size", "<", 2_000_000_000)),
         ("priority:9", Term("priority", "=", 9)),
+        ("route:backup", Term("route", "=", Text(("backup",)))),
         ("campaign:spring", Term("campaign", "=", Text(("spring",)))),
         ("source:api", Term("source", "=", "http")),
         ("source:smtp", Term("source", "=", "smtp")),
@@ -210,7 +211,7 @@ def test_it_joins_one_key_by_or_and_all_else_by_and() -> None:
 def test_it_knows_every_key_of_the_contract() -> None:
     contract = "state domain site from to subject class code reason age attempts size next priority campaign"
     contract += " source tag login host id msgid has"
-    assert set(KEYS) == {*contract.split(), "is"}
+    assert set(KEYS) == {*contract.split(), "is", "route"}
     for state in STATES:
         assert only(f"state:{state}").value == state
     for name in CLASSES:

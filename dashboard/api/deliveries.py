@@ -76,16 +76,19 @@ class AttemptOut(Schema):
 
 
 class DeliveryWithAttempts(DeliveryOut):
+    route: str | None = Field(description="The route that was chosen for it alone; null: its domain's way.")
     attempts: list[AttemptOut]
 
 
 class DeliveriesOut(Schema):
-    """`is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
+    """Where `count_is_exact` is false there are at least `count`, and about `count_estimate`, if a sample
+    could tell. `is_cut`: the time was up before the page was full, at `searched_to`; `next` goes on."""
 
     items: list[DeliveryOut]
     next: str | None
     count: int
     count_is_exact: bool
+    count_estimate: int | None
     is_cut: bool
     searched_to: datetime | None
 
@@ -106,6 +109,7 @@ def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
         "next": page.next,
         "count": page.count,
         "count_is_exact": page.count_is_exact,
+        "count_estimate": page.about,
         "is_cut": page.is_cut,
         "searched_to": page.searched_to,
     }
@@ -119,14 +123,21 @@ def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
 )
 def delivery(request: HttpRequest, delivery_id: int) -> dict[str, Any]:
     """One delivery with its attempts, oldest first; the last 50 with what was said, where that is kept."""
-    rows = Delivery.objects.select_related("message", "domain")
+    rows = Delivery.objects.select_related("message", "domain", "route")
     row = rows.filter(pk=delivery_id).first() if 0 < delivery_id <= _LARGEST_ID else None
     if row is None:
         raise not_found("delivery", delivery_id)
     attempts = list(Attempt.objects.filter(delivery_id=row.pk).order_by("-id")[:_MOST_ATTEMPTS])
     latest = AttemptTranscript.objects.filter(pk__in=[each.pk for each in attempts[:_MOST_TRANSCRIPTS]])
     said = dict(latest.values_list("pk", "text"))
-    return {**shown(row), "attempts": [_attempt(each, said) for each in reversed(attempts)]}
+    route = _way(row)
+    return {**shown(row), "route": route, "attempts": [_attempt(each, said) for each in reversed(attempts)]}
+
+
+def _way(row: Delivery) -> str | None:
+    if row.route_id is None:
+        return None
+    return str(row.route) if row.route else f"{row.route_id} (gone)"
 
 
 def from_mistake(mistake: filters.Mistake) -> ApiError:

@@ -114,7 +114,7 @@ def domains(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
 )
 def domain(request: HttpRequest, name: str) -> dict[str, Any]:
     """One domain: counters by state and age, its site with the back-off, and the last errors."""
-    row = filters.domain_named(name)
+    row = RecipientDomain.objects.named(name)
     shown = detail.domain(name)
     if row is None or shown is None:
         raise not_found("recipient domain", name)
@@ -156,7 +156,7 @@ def _site(site: Site) -> dict[str, Any]:
 
 
 def _last_errors(row: RecipientDomain) -> list[dict[str, Any]]:
-    failed = Delivery.objects.filter(domain=row, state__in=(State.DEFERRED, State.BOUNCED, State.EXPIRED))
+    failed = Delivery.objects.filter(domain=row, state__among=(State.DEFERRED, State.BOUNCED, State.EXPIRED))
     return [
         {
             "delivery_id": each.pk,

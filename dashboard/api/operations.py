@@ -17,7 +17,7 @@ from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from dashboard.snapshot.operations import shown
 from queueapp.models import Operation
-from queueapp.operations import actions
+from queueapp.operations import actions, sites, trials
 from queueapp.operations.exceptions import page
 from queueapp.operations.preview import Preview, preview
 
@@ -33,6 +33,9 @@ class AskedIn(Strict):
     q: str | None = Field(None, description="The search grammar; the empty text is all.")
     ids: list[int] | None = Field(None, description=f"Deliveries, at most {actions.MOST_IDS:,}.")
     arguments: dict[str, Any] = Field({}, description='`{"priority": 0 to 9}` for `priority`.')
+    route: str | None = Field(
+        None, max_length=64, description="For `reroute`: the name of a route, or `default`."
+    )
     seen: str = Field("", description="`seen` of the preview: what came after it is left out.")
 
 
@@ -103,6 +106,11 @@ class OperationIn(AskedIn):
     token: str = Field("", description="Any text, one a click: the same again makes no second operation.")
 
 
+class RetryIn(Strict):
+    expect: int = Field(ge=0, description="How many you were shown: `depth.deferred` of the site.")
+    reason: str = ""
+
+
 class OperationOut(Schema):
     id: int
     action: str
@@ -129,6 +137,21 @@ class OperationOut(Schema):
     cancelled_by: str
 
 
+class TrialOut(Schema):
+    """`state`: `not_tried`, `trying`, `goes`, `late`, `failed`, or by a person `let`, `stop`."""
+
+    id: int
+    receiver: str
+    n: int
+    state: str
+    delivery_id: int | None
+    reply: str
+    since: datetime | None
+    until: datetime | None
+    may_go: bool
+    may_stop: bool
+
+
 class OperationsIn(Schema):
     limit: int = Field(100, ge=1, le=500)
     cursor: int = Field(0, ge=0, lt=2**63, description="`next` of the page before.")
@@ -147,7 +170,7 @@ def create_operation(request: HttpRequest, asked: OperationIn) -> Status[dict[st
     if asked.q is not None and asked.expect is None:
         raise ApiError(422, "invalid", "With q, expect is needed: how many you were shown.", "expect")
     try:
-        made = actions.create(actor(request), **asked.dict())
+        made = actions.create(actor(request), **_given(asked))
     except actions.NotAsShown as differs:
         raise ApiError(409, "count_differs", str(differs), "expect", count=differs.n) from None
     return Status(202, shown(made, timezone.now()))
@@ -161,7 +184,17 @@ def create_operation(request: HttpRequest, asked: OperationIn) -> Status[dict[st
 )
 def preview_operation(request: HttpRequest, asked: AskedIn) -> dict[str, Any]:
     """What it would do, for the question before it: nothing is changed. A POST, since `ids` may be many."""
-    return previewed(preview(actor(request), **asked.dict()))
+    return previewed(preview(actor(request), **_given(asked)))
+
+
+@router.post("/sites/{site_id}/retry", auth=Asks("operate"), response={202: OperationOut, **_REFUSALS})
+def retry_site(request: HttpRequest, site_id: int, asked: RetryIn) -> Status[dict[str, Any]]:
+    """Retry all that is deferred at the site, as a paced operation. 409 tells the true count."""
+    try:
+        made = sites.retry(actor(request), site_id, expect=asked.expect, reason=asked.reason)
+    except actions.NotAsShown as differs:
+        raise ApiError(409, "count_differs", str(differs), "expect", count=differs.n) from None
+    return Status(202, shown(made, timezone.now()))
 
 
 @router.get("/operations", auth=Needs("read"), response={200: OperationsOut, (401, 403, 422, 503): Error})
@@ -209,6 +242,40 @@ def exceptions(request: HttpRequest, operation_id: int, asked: Query[OperationsI
     }  # fmt: skip
 
 
+@router.get(
+    "/operations/{operation_id}/trials", auth=Needs("read"),
+    response={200: list[TrialOut], (401, 403, 404, 503): Error}, by_alias=True,
+)  # fmt: skip
+def list_trials(request: HttpRequest, operation_id: int) -> list[dict[str, Any]]:
+    """The mail that a retry tries first at each receiver, and what came of it; at most 100 receivers."""
+    return [
+        {
+            "id": each.id, "receiver": each.receiver, "n": each.n, "state": each.state, "reply": each.reply,
+            "delivery_id": each.delivery.pk if each.delivery else None, "since": each.since,
+            "until": each.until, "may_go": each.may_go, "may_stop": each.may_stop,
+        }
+        for each in trials.trials(actions.named(operation_id))
+    ]  # fmt: skip
+
+
+@router.post(
+    "/operations/{operation_id}/trials/{trial_id}/go", auth=Asks("operate"),
+    response={200: OperationOut, **_REFUSALS},
+)  # fmt: skip
+def trial_go(request: HttpRequest, operation_id: int, trial_id: int) -> dict[str, Any]:
+    """Let the rest of that receiver go without waiting for the first mail."""
+    return shown(trials.go_on(actor(request), operation_id, trial_id), timezone.now())
+
+
+@router.post(
+    "/operations/{operation_id}/trials/{trial_id}/stop", auth=Asks("operate"),
+    response={200: OperationOut, **_REFUSALS},
+)  # fmt: skip
+def trial_stop(request: HttpRequest, operation_id: int, trial_id: int) -> dict[str, Any]:
+    """What is not due yet of that receiver stays as it was; the others go on."""
+    return shown(trials.stop(actor(request), operation_id, trial_id), timezone.now())
+
+
 @router.post(
     "/operations/{operation_id}/cancel", auth=Asks("operate"), response={200: OperationOut, **_REFUSALS}
 )
@@ -223,6 +290,14 @@ def cancel_operation(request: HttpRequest, operation_id: int) -> dict[str, Any]:
 def undo_operation(request: HttpRequest, operation_id: int) -> Status[dict[str, Any]]:
     """A new operation, which reverses what is still as the other left it. Within 24 hours, and once."""
     return Status(202, shown(actions.undo(actor(request), operation_id), timezone.now()))
+
+
+def _given(asked: AskedIn) -> dict[str, Any]:
+    values = asked.dict()
+    route = values.pop("route")
+    if route is not None:
+        values["arguments"] = {**asked.arguments, "route": route}
+    return values
 
 
 def previewed(found: Preview) -> dict[str, Any]:

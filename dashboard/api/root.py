@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
 from dashboard.api import (
+    again,
     audit,
     blocklists,
     deliveries,
@@ -27,11 +28,13 @@ from dashboard.api import (
     operations,
     replies,
     reply_rules,
+    routes,
     rules,
     sites,
     stats,
     submit,
     summary,
+    views,
 )
 from dashboard.api.errors import answer, install
 from dashboard.auth.gate import public
@@ -51,16 +54,19 @@ for module in (
     submit,
     messages,
     groups,
+    views,
     deliveries,
     domains,
     sites,
     egress,
+    routes,
     holds,
     replies,
     reply_rules,
     effects,
     rules,
     operations,
+    again,
     export,
     summary,
     stats,

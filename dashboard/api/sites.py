@@ -50,6 +50,9 @@ class SiteRow(BoardOut):
     route: str
     limits: dict[str, LimitOut]
     next_at: datetime | None
+    is_suspended: bool
+    suspended_until: datetime | None
+    suspended_reason: str
     backoff: dict[str, Any] | None
     n_suspensions: int
 
@@ -107,6 +110,7 @@ class DomainLimitsOut(Schema):
     max_age: LimitOut
     next_at: datetime | None
     site_id: int | None
+    route: str | None = Field(description="The route that was chosen for it; null: by the patterns.")
     is_suspended: bool
     suspended_until: datetime | None
     suspended_reason: str
@@ -164,6 +168,21 @@ def site_limits(request: HttpRequest, site_id: int, asked: SiteLimitsIn) -> dict
 def lift_site(request: HttpRequest, site_id: int) -> dict[str, int]:
     """End back-off and suspensions of a site now; what waited for them is due."""
     return {"n": limits.lift_site(actor(request), site_id)}
+
+
+@router.post("/sites/{site_id}/suspend", auth=Asks("operate"), response={200: SiteDetail, **_REFUSALS},
+             by_alias=True)  # fmt: skip
+def suspend_site(request: HttpRequest, site_id: int, asked: SuspendIn | None = None) -> dict[str, Any]:
+    """Claim nothing for any domain of the site until it is resumed, or until a time."""
+    reason, until = (asked.reason, asked.until) if asked else ("", None)
+    return _detail(limits.suspend_site(actor(request), site_id, reason, until))
+
+
+@router.post("/sites/{site_id}/resume", auth=Asks("operate"), response={200: SiteDetail, **_REFUSALS},
+             by_alias=True)  # fmt: skip
+def resume_site(request: HttpRequest, site_id: int) -> dict[str, Any]:
+    """Send to the site again; a domain that was suspended by itself stays so."""
+    return _detail(limits.resume_site(actor(request), site_id))
 
 
 @router.get("/domains/{name}/limits", auth=Needs("read"), response={200: DomainLimitsOut, **_REFUSALS})
@@ -233,6 +252,9 @@ def _site(row: Site, n_suspensions: int) -> dict[str, Any]:
             "rate": _rate(row.rate, current.site_rate),
         },
         "next_at": row.next_at if row.next_at and row.next_at > now else None,
+        "is_suspended": row.is_suspended(now),
+        "suspended_until": row.suspended_until,
+        "suspended_reason": row.suspended_reason,
         "backoff": {
             "class": row.backoff_class, "reply": row.backoff_reply,
             "since": row.backoff_since, "until": row.backoff_until,
@@ -283,6 +305,7 @@ def _domain(row: RecipientDomain) -> dict[str, Any]:
         **times,
         "next_at": row.next_at if row.next_at and row.next_at > now else None,
         "site_id": row.site_id,
+        "route": str(row.route) if row.route else None,
         "is_suspended": row.is_suspended(now),
         "suspended_until": row.suspended_until,
         "suspended_reason": row.suspended_reason,

@@ -12,9 +12,8 @@ from ninja import Query, Router, Schema
 
 from dashboard.api.errors import ApiError, Error, not_found
 from dashboard.api.keys import Needs
-from dashboard.filters import domain_named
 from queueapp import stats
-from queueapp.models import EVERY_DOMAIN
+from queueapp.models import EVERY_DOMAIN, RecipientDomain
 
 router = Router(tags=["queue"])
 MOST_POINTS = 5000
@@ -72,7 +71,7 @@ def series(request: HttpRequest, asked: Query[StatsIn]) -> dict[str, Any]:
 def _domain_id(name: str) -> int:
     if not name:
         return EVERY_DOMAIN
-    domain = domain_named(name)
+    domain = RecipientDomain.objects.named(name)
     if domain is None:
         raise not_found("recipient domain", name)
     return domain.pk

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,11 +17,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.auth.actors import actor
 from queueapp.access.actions import AccessError
 from queueapp.access.change import Actor, Missing, NotAllowed, Wrong
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 _SPANS = {
     "1h": timedelta(hours=1),
@@ -30,11 +34,11 @@ _SPANS = {
     "7d": timedelta(days=7),
 }
 SPANS = (
-    ("", "until somebody resumes it"),
-    ("1h", "for an hour"),
-    ("4h", "for four hours"),
-    ("1d", "for a day"),
-    ("7d", "for a week"),
+    ("", _("until somebody resumes it")),
+    ("1h", _("for an hour")),
+    ("4h", _("for four hours")),
+    ("1d", _("for a day")),
+    ("7d", _("for a week")),
 )
 
 
@@ -44,7 +48,7 @@ class Field:
     label: str
     value: str = ""
     hint: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, StrOrPromise], ...] = ()
     is_needed: bool = False
     type: str = "text"
 

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from dashboard.auth.actors import scopes_of
@@ -25,14 +26,17 @@ from dashboard.snapshot.paging import ORDERS, STATES
 KINDS = ("domain", "site")
 VIEWS = ("board", "shape")
 _KEPT = ("by", "view", "q", "state", "order", "limit")
-_ACTS = {"domain": ("retry", "suspend", "resume", "limits"), "site": ("lift", "limits")}
+_ACTS = {
+    "domain": ("retry", "suspend", "resume", "limits", "route"),
+    "site": ("retry", "suspend", "resume", "lift", "limits"),
+}
 ORDER_WORDS = {
-    "open": "most open",
-    "deferred": "most deferred",
-    "name": "name",
-    "rate": "most delivered a minute",
-    "slow": "slowest to deliver",
-    "next": "next attempt",
+    "open": _("most open"),
+    "deferred": _("most deferred"),
+    "name": _("name"),
+    "rate": _("most delivered a minute"),
+    "slow": _("slowest to deliver"),
+    "next": _("next attempt"),
 }
 
 

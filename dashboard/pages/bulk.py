@@ -9,6 +9,7 @@ the form makes a request that is repeated one operation, not two.
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -25,13 +26,14 @@ from dashboard.pages.bulk_form import Asked
 from dashboard.pages.op_words import WORDS, nothing, title
 from dashboard.snapshot.operations import shown
 from dashboard.templatetags.times import grouped
+from queueapp.access import routes
 from queueapp.access.actions import AccessError
 from queueapp.access.change import NotAllowed, Wrong
 from queueapp.grammar import GrammarError
 from queueapp.operations import actions
 from queueapp.operations.preview import preview
 
-_FIELDS = ("reason", "typed")
+_FIELDS = ("reason", "typed", "route")
 
 
 @login_required
@@ -67,7 +69,7 @@ def _dialog(request: HttpRequest, asked: Asked, error: Exception | None = None) 
     """The dialog with the numbers of now, and what stood against the last try."""
     try:
         found = preview(
-            actor(request), asked.action, q=asked.q, ids=asked.ids, arguments=asked.arguments
+            actor(request), asked.action, q=asked.q, ids=asked.ids, arguments=_counted_with(asked)
         )  # fmt: skip
     except (AccessError, GrammarError) as refusal:
         return _refusal(request, str(refusal), 403 if isinstance(refusal, NotAllowed) else 422)
@@ -80,10 +82,16 @@ def _dialog(request: HttpRequest, asked: Asked, error: Exception | None = None) 
         "n_stay": found.matched - n,
         "needs_typing": n > bulk_form.TYPED_ABOVE,
         "priorities": range(9, -1, -1),
+        "routes": routes.choices() if asked.action == "reroute" else [],
         "token": asked.token or secrets.token_urlsafe(16),
         **_wrong(error),
     }
     return render(request, "bulk/_dialog.html", context, status=_status(error))
+
+
+def _counted_with(asked: Asked) -> dict[str, Any]:
+    """A way that is not chosen yet, or is wrong, changes no number."""
+    return {"route": routes.DEFAULT} if asked.action == "reroute" else asked.arguments
 
 
 def _wrong(error: Exception | None) -> dict[str, str]:

@@ -44,6 +44,8 @@ class Asked:
         """What the dialog itself demands. Raises Wrong."""
         if WORDS[self.action].is_destructive and not self.reason:
             raise Wrong("reason", _("Say why: the reason stands in the audit."))
+        if self.action == "reroute" and not self.arguments["route"]:
+            raise Wrong("route", _("Choose the way that they take."))
         if self.needs_typing and self.typed != str(self.touched):
             raise Wrong("typed", _("Type %(n)s to go on.") % {"n": grouped(self.touched)})
 
@@ -58,13 +60,19 @@ def read(post: QueryDict) -> Asked:
         q=post.get("q") if "ids" not in post else None,
         ids=_ids(post.get("ids", "")) if "ids" in post else None,
         reason=post.get("reason", "").strip(),
-        arguments={"priority": _whole("priority", post.get("priority", "5"))} if action == "priority" else {},
+        arguments=_arguments(action, post),
         expect=_whole("expect", post.get("expect", "")) if post.get("expect") else None,
         touched=_whole("touched", post.get("touched", "0")),
         typed="".join(letter for letter in post.get("typed", "") if letter.isalnum())[:20],
         seen=post.get("seen", ""),
         token=post.get("token", ""),
     )
+
+
+def _arguments(action: str, post: QueryDict) -> dict[str, Any]:
+    if action == "priority":
+        return {"priority": _whole("priority", post.get("priority", "5"))}
+    return {"route": post.get("route", "")[:64]} if action == "reroute" else {}
 
 
 def _ids(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header
 
 from queueapp.mail.filenames import for_saving
 from queueapp.mail.mime import FilePart
+from queueapp.mail.pictures import with_pictures
 from queueapp.mail.quiet_html import without_ways_out
 
 SHOWN = 500_000
@@ -21,8 +22,9 @@ MOST_SOURCE = 2_000_000
 _LOCKED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
 
 
-def as_html(html: str) -> HttpResponse:
-    content = without_ways_out(html).encode("utf-8", "replace")
+def as_html(html: str, raw: bytes) -> HttpResponse:
+    """With the pictures that the mail `raw` brings along."""
+    content = with_pictures(without_ways_out(html), raw).encode("utf-8", "replace")
     return _guarded(HttpResponse(content, content_type="text/html; charset=utf-8"))
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from dashboard.pages.acts import SPANS, Act, Field, act_view, number, until
 from dashboard.snapshot.links import domain_page, quoted
 from queueapp import conf
-from queueapp.access import limits
+from queueapp.access import limits, routes
 from queueapp.access.change import Actor, Wrong
 from queueapp.grammar import GrammarError
 from queueapp.models import RecipientDomain
@@ -33,11 +33,11 @@ def _retry(name: str) -> tuple[Act, str]:
             )
         except GrammarError as error:
             raise Wrong("q", str(error)) from None
-        return f"Operation {made.pk} retries {_counted(made.n_matched)} to {row.name}."
+        return f"Operation {made.pk} retries {counted(made.n_matched)} to {row.name}."
 
     told = forecast(Counter({row.pk: n})).lines if n else []
     text = (
-        f"{_counted(n)} waiting for the next attempt become due, spread under the limits of the site."
+        f"{counted(n)} waiting for the next attempt become due, spread under the limits of the site."
         f"{' ' + str(told[0]) + '.' if told else ''}"
     )
     fields = (
@@ -45,7 +45,7 @@ def _retry(name: str) -> tuple[Act, str]:
         Field("expect", "", str(n), type="hidden"),
         Field("seen", "", operations.seen_now(now), type="hidden"),
     )
-    return Act(f"Retry {_counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
+    return Act(f"Retry {counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
 
 
 def _suspend(name: str) -> tuple[Act, str]:
@@ -100,7 +100,26 @@ def _limits(name: str) -> tuple[Act, str]:
     return Act(f"Limits of {row.name}", text, "Set limits", do, tuple(fields)), domain_page(row.name)
 
 
-def _counted(n: int) -> str:
+def _route(name: str) -> tuple[Act, str]:
+    row = limits.domain_named(name)
+
+    def do(actor: Actor, typed: dict[str, str]) -> str:
+        done = routes.lead_domain(actor, row.name, typed["route"])
+        return f"{done.name} goes by {done.route.name}." if done.route else f"{done.name} goes its own way."
+
+    ways = [(each.name, f"{each.name}: {each.leads_to}") for each in routes.choices()]
+    text = (
+        "All its mail takes that way from its next attempt on, what comes later, too; a delivery that was "
+        "rerouted by itself keeps its own. Runners follow within 5 seconds."
+    )
+    choices = ((routes.DEFAULT, "by the patterns of routes (no choice)"), *ways)
+    chosen = row.route.name if row.route else routes.DEFAULT
+    hint = "" if ways else "There is no route with a name yet: add one on the page Routes first."
+    field = Field("route", "Way out", chosen, hint, choices)
+    return Act(f"Way out of mail to {row.name}", text, "Set the way", do, (field,)), domain_page(row.name)
+
+
+def counted(n: int) -> str:
     return f"{n:,} {'delivery' if n == 1 else 'deliveries'}"
 
 
@@ -129,4 +148,4 @@ def _written(value: Any) -> str:
 
 
 retry, suspend = act_view(_retry), act_view(_suspend)
-resume, set_limits = act_view(_resume), act_view(_limits)
+resume, set_limits, set_route = act_view(_resume), act_view(_limits), act_view(_route)

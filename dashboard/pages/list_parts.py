@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.filters import CAP, DEFAULT_ORDER, Mistake, Page
 from dashboard.templatetags.times import grouped
@@ -17,30 +19,47 @@ from queueapp.models import Delivery, SavedView
 
 # column: (its order, the one of a second press, what the first means)
 SORTS = {
-    "size": ("-size", DEFAULT_ORDER, "largest first"),
-    "tries": ("-attempts", DEFAULT_ORDER, "most tries first"),
-    "age": ("-id", "id", "newest first"),
-    "next": ("next_attempt", "-next_attempt", "next try first"),
+    "size": ("-size", DEFAULT_ORDER, _("largest first")),
+    "tries": ("-attempts", DEFAULT_ORDER, _("most tries first")),
+    "age": ("-id", "id", _("newest first")),
+    "next": ("next_attempt", "-next_attempt", _("next try first")),
 }
 ORDER_WORDS = {
-    "-id": "newest first", "-age": "newest first", "id": "oldest first", "age": "oldest first",
-    "next_attempt": "next try first, then what waits for none", "-next_attempt": "latest next try first",
-    "-attempts": "most tries first, then those with fewer than two",
-    "-size": "largest first, then those under 100 KB",
-}  # fmt: skip
+    "-id": _("newest first"),
+    "-age": _("newest first"),
+    "id": _("oldest first"),
+    "age": _("oldest first"),
+    "next_attempt": _("next try first, then what waits for none"),
+    "-next_attempt": _("latest next try first"),
+    "-attempts": _("most tries first, then those with fewer than two"),
+    "-size": _("largest first, then those under 100 KB"),
+}
 GROUP_WORDS = {
-    "state": "State", "domain": "Domain", "site": "Site", "class": "Class of reply", "reply": "Reply",
-    "sender": "Sender", "sender_domain": "Sender domain", "tag": "Tag", "campaign": "Campaign",
-    "source": "Way in",
-}  # fmt: skip
+    "state": _("State"),
+    "domain": _("Domain"),
+    "site": _("Site"),
+    "class": _("Class of reply"),
+    "reply": _("Reply"),
+    "sender": _("Sender"),
+    "sender_domain": _("Sender domain"),
+    "tag": _("Tag"),
+    "campaign": _("Campaign"),
+    "source": _("Way in"),
+}
 TEACHING = (
-    ("Due now", "next<0s", "next_attempt", "", "Waiting mail whose time has come: the runners take it next."),
-    ("Deferred over 2 h", "state:deferred age>2h", "age", "", "Late mail, the oldest first."),
-    ("Why mail waits", "state:deferred", "", "reply", "The replies behind all retries, by how many."),
-    ("Blocklisted", "class:blocklisted", "", "", "Receivers that name a blocklist or block us."),
-    ("Held", "state:held", "", "", "Waits for a person to release it."),
-    ("Bounced today", "state:bounced age<1d", "", "", "Given back to their senders since yesterday."),
-    ("Ambiguous", "is:ambiguous", "", "", "May have arrived twice: we died before the reply was read."),
+    (
+        _("Due now"),
+        "next<0s",
+        "next_attempt",
+        "",
+        _("Waiting mail whose time has come: the runners take it next."),
+    ),
+    (_("Deferred over 2 h"), "state:deferred age>2h", "age", "", _("Late mail, the oldest first.")),
+    (_("Why mail waits"), "state:deferred", "", "reply", _("The replies behind all retries, by how many.")),
+    (_("Blocklisted"), "class:blocklisted", "", "", _("Receivers that name a blocklist or block us.")),
+    (_("Held"), "state:held", "", "", _("Waits for a person to release it.")),
+    (_("Bounced today"), "state:bounced age<1d", "", "", _("Given back to their senders since yesterday.")),
+    (_("Ambiguous"), "is:ambiguous", "", "", _("May have arrived twice: we died before the reply was read.")),
 )
 
 
@@ -60,7 +79,7 @@ def sorts(q: str, order: str) -> dict[str, dict[str, str]]:
         found[name] = {
             "url": address(q=q, order="" if other == DEFAULT_ORDER else other),
             "sort": ("ascending" if is_up else "descending") if is_first or is_second else "",
-            "words": words,
+            "words": str(words),
         }
     return found
 
@@ -81,11 +100,21 @@ def chips(query: Query | None, order: str, group: str) -> list[dict[str, str]]:
 
 def told(page: Page[Delivery]) -> str:
     """How many there are, and how well that is known."""
-    noun = "delivery" if page.count == 1 and page.count_is_exact else "deliveries"
     n = grouped(page.count)
     if page.count_is_exact:
-        return f"{n} {noun}"
-    return f"More than {n} {noun}" if page.count >= CAP else f"At least {n} {noun}"
+        return ngettext("%(n)s delivery", "%(n)s deliveries", page.count) % {"n": n}
+    if page.about is not None:
+        return gettext("About %(n)s deliveries") % {"n": roughly(page.about)}
+    if page.count >= CAP:
+        return gettext("More than %(n)s deliveries") % {"n": n}
+    return gettext("At least %(n)s deliveries") % {"n": n}
+
+
+def roughly(n: int) -> str:
+    """1,200,000 is "1.2 million"."""
+    if n >= 1_000_000:
+        return gettext("%(n)s million") % {"n": f"{n / 1_000_000:g}"}
+    return grouped(n)
 
 
 def mistake_shown(mistake: Mistake, text: str) -> dict[str, Any]:
@@ -105,7 +134,7 @@ def views(owner: str, q: str, order: str, group: str) -> dict[str, Any]:
     kept = [_view(view, owner, (q, order, group)) for view in SavedView.objects.seen_by(owner)[:200]]
     return {
         "teaching": [
-            {"name": name, "url": address(q=text, order=by, group=shares), "why": why}
+            {"name": str(name), "url": address(q=text, order=by, group=shares), "why": str(why)}
             for name, text, by, shares, why in TEACHING
         ],
         "mine": [each for each in kept if each["is_mine"]],

@@ -19,10 +19,11 @@ from queueapp.models import Body
 @needs("bodies")
 @require_safe
 def html(request: HttpRequest, pk: int) -> HttpResponse:
-    found = view(_raw(pk), limit=SHOWN).html
+    raw = _raw(pk)
+    found = view(raw, limit=SHOWN).html
     if not found:
         raise Http404("this message has no HTML part")
-    return as_html(found)
+    return as_html(found, raw)
 
 
 @needs("bodies")

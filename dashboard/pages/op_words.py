@@ -56,10 +56,30 @@ WORDS: dict[str, Words] = {
         "arrow-up",
         gettext_lazy("Among mails to the same receiver, higher priority goes first; 9 is highest."),
     ),
+    "reroute": Words(
+        "signpost-split",
+        gettext_lazy(
+            "They take the way out that you choose from their next attempt on. When that is stays as it is: "
+            "retry them to have it now."
+        ),
+        asks_reason=True,
+    ),
     "undo": Words(
         "arrow-counterclockwise", gettext_lazy("What is still as the operation left it is set back.")
     ),
 }
+
+
+WORDS_OF_TRIAL: dict[str, tuple[str, str, StrOrPromise]] = {
+    "not_tried": ("hourglass-split", "plain", gettext_lazy("its turn comes")),
+    "trying": ("send", "info", gettext_lazy("being tried")),
+    "goes": ("check-circle", "success", gettext_lazy("it arrived: the rest goes")),
+    "late": ("clock", "warning", gettext_lazy("no outcome in a minute: the rest goes")),
+    "failed": ("x-circle", "danger", gettext_lazy("it failed again: the rest stays")),
+    "let": ("skip-forward", "info", gettext_lazy("let go by a person")),
+    "stop": ("stop-circle", "warning", gettext_lazy("stopped by a person")),
+}
+"""Icon, tone and words of each state of a trial (operations/trials.py)."""
 
 
 def title(action: str, n: int) -> str:
@@ -74,6 +94,7 @@ def title(action: str, n: int) -> str:
         "priority": ngettext(
             "Change the priority of %(n)s delivery", "Change the priority of %(n)s deliveries", n
         ),
+        "reroute": ngettext("Reroute %(n)s delivery", "Reroute %(n)s deliveries", n),
         "undo": ngettext("Undo for %(n)s delivery", "Undo for %(n)s deliveries", n),
     }
     return texts.get(action, action) % {"n": grouped(n)}
@@ -88,5 +109,6 @@ def nothing(action: str) -> str:
         "bounce": _("None of these can be bounced."),
         "delete": _("None of these can be deleted."),
         "restore": _("None of these can be restored: none is in the bin."),
+        "reroute": _("None of these can be rerouted: none is open."),
     }
     return texts.get(action, _("None of these can be changed."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -13,13 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
-from dashboard.pages.op_words import WORDS, title
+from dashboard.pages.op_words import WORDS, WORDS_OF_TRIAL, title
 from dashboard.snapshot.links import deliveries
 from dashboard.snapshot.operations import shown
 from queueapp.access.actions import AccessError
-from queueapp.access.change import Missing
+from queueapp.access.change import Actor, Missing
 from queueapp.models import Operation
-from queueapp.operations import actions, exceptions
+from queueapp.operations import actions, exceptions, trials
 
 ROWS = 50
 EXCEPTIONS = 100
@@ -47,7 +48,10 @@ def page(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     row = _named(pk)
     start = _whole(request.GET.get("after", ""))
-    context = {**line(row), "left": exceptions.page(row, start, EXCEPTIONS), "is_continued": bool(start)}
+    context = {
+        **line(row), "left": exceptions.page(row, start, EXCEPTIONS), "is_continued": bool(start),
+        "trials": [(each, WORDS_OF_TRIAL[each.state]) for each in trials.trials(row)],
+    }  # fmt: skip
     is_part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     response = render(request, "operations/_one.html" if is_part else "operations/one.html", context)
     response["Vary"] = "HX-Request"
@@ -69,6 +73,28 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         actions.cancel(actor(request), pk)
+    except AccessError as error:
+        return _refused(request, pk, error)
+    return redirect("operation", pk)
+
+
+@needs("operate")
+@require_POST
+def go_on(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    return _decided(request, pk, number, trials.go_on)
+
+
+@needs("operate")
+@require_POST
+def stop(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    return _decided(request, pk, number, trials.stop)
+
+
+def _decided(
+    request: HttpRequest, pk: int, number: int, decide: Callable[[Actor, int, int], Operation]
+) -> HttpResponse:
+    try:
+        decide(actor(request), pk, number)
     except AccessError as error:
         return _refused(request, pk, error)
     return redirect("operation", pk)

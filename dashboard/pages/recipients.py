@@ -43,7 +43,7 @@ def _counts(message: Message) -> list[tuple[str, int]]:
 
 
 def _whole(message: Message, asked: QueryDict, *, is_few: bool) -> list[Delivery]:
-    rows = message.deliveries.select_related("domain").order_by("id")
+    rows = message.deliveries.select_related("domain", "route").order_by("id")
     if is_few:
         return list(rows)
     return list(rows.filter(pk=_number(asked.get("delivery", ""))))

@@ -53,10 +53,11 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
 @needs("bodies")
 @require_safe
 def html(request: HttpRequest, pk: int) -> HttpResponse:
-    found = view(_get(pk).content, limit=SHOWN).html
+    raw = _get(pk).content
+    found = view(raw, limit=SHOWN).html
     if not found:
         raise Http404("this mail has no HTML part")
-    return as_html(found)
+    return as_html(found, raw)
 
 
 @needs("bodies")

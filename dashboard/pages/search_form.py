@@ -7,66 +7,79 @@ search stays as it is. What it writes is read by the same parser as what people 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from dashboard.pages.list_parts import address
 from queueapp.grammar import SOURCES, STATES, GrammarError, Query, Term, Text, parse
 from queueapp.mail.classes import CLASSES
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+    Choices = tuple[tuple[str, StrOrPromise], ...]
+
 # key: its label, and the choices, each as it stands behind the key; none: a text is written
-CHOICES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+CHOICES: dict[str, tuple[StrOrPromise, Choices]] = {
     "class": (
-        "Class of reply",
-        (*((f":{name}", name.replace("_", " ")) for name in CLASSES), (":none", "no reply yet")),
+        _("Class of reply"),
+        (*((f":{name}", name.replace("_", " ")) for name in CLASSES), (":none", _("no reply yet"))),
     ),
     "age": (
-        "Age",
+        _("Age"),
         (
-            (">10m", "over 10 minutes"),
-            (">1h", "over 1 hour"),
-            (">2h", "over 2 hours"),
-            (">1d", "over 1 day"),
-            ("<10m", "under 10 minutes"),
-            ("<1h", "under 1 hour"),
-            ("<1d", "under 1 day"),
+            (">10m", _("over 10 minutes")),
+            (">1h", _("over 1 hour")),
+            (">2h", _("over 2 hours")),
+            (">1d", _("over 1 day")),
+            ("<10m", _("under 10 minutes")),
+            ("<1h", _("under 1 hour")),
+            ("<1d", _("under 1 day")),
         ),
     ),
     "attempts": (
-        "Tries",
+        _("Tries"),
         (
-            ("<1", "not tried"),
-            (">=1", "1 or more"),
-            (">=2", "2 or more"),
-            (">=5", "5 or more"),
-            (">=10", "10 or more"),
+            ("<1", _("not tried")),
+            (">=1", _("1 or more")),
+            (">=2", _("2 or more")),
+            (">=5", _("5 or more")),
+            (">=10", _("10 or more")),
         ),
     ),
     "next": (
-        "Next try",
+        _("Next try"),
         (
-            ("<0s", "due now"),
-            ("<10m", "within 10 minutes"),
-            ("<1h", "within 1 hour"),
-            (">1h", "later than 1 hour"),
+            ("<0s", _("due now")),
+            ("<10m", _("within 10 minutes")),
+            ("<1h", _("within 1 hour")),
+            (">1h", _("later than 1 hour")),
         ),
     ),
     "priority": (
-        "Priority",
-        ((":9", "9, first"), (">=7", "7 or more"), (":5", "5, usual"), ("<5", "under 5")),
+        _("Priority"),
+        ((":9", _("9, first")), (">=7", _("7 or more")), (":5", _("5, usual")), ("<5", _("under 5"))),
     ),
-    "size": ("Size", ((">100KB", "over 100 KB"), (">1MB", "over 1 MB"), (">10MB", "over 10 MB"))),
-    "source": ("Way in", tuple((f":{name}", name) for name in SOURCES)),
-    "has": ("Has", ((":attachment", "an attachment"), (":reply", "a reply"))),
+    "size": (_("Size"), ((">100KB", _("over 100 KB")), (">1MB", _("over 1 MB")), (">10MB", _("over 10 MB")))),
+    "source": (_("Way in"), tuple((f":{name}", name) for name in SOURCES)),
+    "has": (_("Has"), ((":attachment", _("an attachment")), (":reply", _("a reply")))),
 }
 TEXTS = {
-    "domain": "Recipient domain", "site": "Site", "to": "Recipient", "from": "Sender", "subject": "Subject",
-    "reason": "Reply says", "tag": "Tag", "campaign": "Campaign", "login": "Login",
-}  # fmt: skip
+    "domain": _("Recipient domain"),
+    "site": _("Site"),
+    "to": _("Recipient"),
+    "from": _("Sender"),
+    "subject": _("Subject"),
+    "reason": _("Reply says"),
+    "tag": _("Tag"),
+    "campaign": _("Campaign"),
+    "login": _("Login"),
+}
 
 
 @login_required
@@ -125,7 +138,7 @@ def _behind(term: Term) -> str:
     return str(term).removeprefix(term.key)
 
 
-def _with(choices: tuple[tuple[str, str], ...], now: str) -> tuple[tuple[str, str], ...]:
+def _with(choices: Choices, now: str) -> Choices:
     """Also what was typed and is no usual choice."""
     return choices if not now or now in dict(choices) else (*choices, (now, now.lstrip(":")))
 

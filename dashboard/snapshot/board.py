@@ -78,7 +78,7 @@ def of_sites(rows: list[Any], now: datetime) -> list[Row]:
             "open_url": open_at(row.name),
             "n_domains": row.n_domains,
             "n_suspended": row.n_suspended,
-            "is_suspended": False,
+            "is_suspended": row.is_suspended(now),
             **_why(None, row, blocks.get(row.pk), now),
             **_capacity(row, sessions),
         }
@@ -130,6 +130,13 @@ def _why(
         if row is not None and row.is_suspended(now):
             cause = row.suspended_reason or "Suspended by a person."
             return {"reply_class": "", "cause": cause, "reply": "", **found}
+        if site is not None and site.is_suspended(now):
+            told = (
+                f"Its site is suspended: {site.suspended_reason}"
+                if row is not None
+                else site.suspended_reason
+            )
+            return {"reply_class": "", "cause": told or "Suspended by a person.", "reply": "", **found}
         if block is not None:
             return {**explained(block.reply_class, block.reply), **found}
         return {"reply_class": "", "cause": "All its domains are suspended.", "reply": "", **found}
@@ -152,6 +159,8 @@ def _since(row: RecipientDomain | None, site: Any, block: Suspension | None, sta
         by_person = row is not None and row.suspended_at is not None
         if by_person and row is not None:
             return row.suspended_at
+        if site is not None and site.suspended_at is not None:
+            return site.suspended_at
         return block.since if block else None
     return site.backoff_since if state in ("dead", "backing_off") and site is not None else None
 
@@ -167,6 +176,8 @@ def _next(
     if state == "suspended":
         if row is not None and row.is_suspended(now):
             return row.suspended_until
+        if site is not None and site.is_suspended(now):
+            return site.suspended_until
         return block.until if block else None
     if state in ("dead", "backing_off") and site is not None and site.backoff_until:
         return site.backoff_until if site.backoff_until > now else None

@@ -35,6 +35,7 @@ def domain(name: str, now: datetime | None = None) -> Row | None:
         "shape": _shape(row, f"domain:{quoted(found.name)}"),
         "suspended_by": _by("domain.suspend", found.name) if row["is_suspended"] else "",
         "limits": _domain_limits(found),
+        "way": str(found.route or ""),
         "errors": _errors(found),
         "effects": effects.of_domain(found, now),
         "all_url": deliveries(f"domain:{quoted(found.name)}"),
@@ -59,6 +60,7 @@ def site(pk: int, now: datetime | None = None) -> Row | None:
         "limits": _site_limits(found),
         "hosts": found.hosts[:50],
         "route": found.route,
+        "suspended_by": _by("site.suspend", found.name) if row["is_suspended"] else "",
         "domains": [
             {"name": each.name, "url": domain_page(each.name), "open_url": open_for(each.name),
              "n_open": each.n_open, "state": each.state}
@@ -92,7 +94,7 @@ def _shape(row: Row, search: str) -> list[Row]:
 
 
 def _errors(found: RecipientDomain) -> list[Row]:
-    failed = Delivery.objects.filter(domain=found, state__in=_FAILED).exclude(last_class="")
+    failed = Delivery.objects.filter(domain=found, state__among=_FAILED).exclude(last_class="")
     reply = ("last_class", "last_code", "last_enhanced", "last_text", "last_host")
     fields = ("last_attempt_at", "state", "recipient", "message_id", *reply)
     return [

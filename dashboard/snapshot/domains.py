@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from dashboard.snapshot import board as rows
 from dashboard.snapshot import paging
 from dashboard.snapshot.links import site_page
+from queueapp.models import Site
 
 TOP = 20
 
@@ -41,13 +44,15 @@ def _row(domain: Any, row: Row) -> Row:
         "site": row["site"] if row["site"] != row["name"] else "",
         "url": row["open_url"],
         "page_url": row["url"],
-        "act_url": _act(row, site.pk if site else 0),
+        "act_url": _act(row, site),
     }
 
 
-def _act(row: Row, site_id: int) -> str:
+def _act(row: Row, site: Site | None) -> str:
     """Where the form is that helps."""
     if row["is_suspended"]:
         return f"{row['url']}/resume"
+    if site is not None and site.is_suspended(timezone.now()):
+        return f"{site_page(site.pk)}/resume"
     is_held = row["state"] in ("suspended", "backing_off", "dead")
-    return f"{site_page(site_id)}/lift" if is_held and site_id else ""
+    return f"{site_page(site.pk)}/lift" if is_held and site else ""

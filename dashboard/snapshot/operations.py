@@ -27,7 +27,7 @@ def shown(row: Operation, now: datetime) -> dict[str, Any]:
         "q": row.q,
         "is_chosen": row.is_chosen,
         "reason": row.reason,
-        "arguments": row.arguments,
+        "arguments": {name: value for name, value in row.arguments.items() if name != "route_id"},
         "actor": row.actor,
         "matched": row.n_matched,
         "done": row.n_done,

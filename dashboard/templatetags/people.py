@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from dashboard.auth.actors import scopes_of
+from dashboard.auth.actors import role_of, scopes_of
 
 register = template.Library()
 
@@ -16,6 +16,11 @@ register = template.Library()
 def may(user: Any, scope: str) -> bool:
     """`{% if user|may:"operate" %}`. Only what is shown: what is done is checked by the action."""
     return hasattr(user, "is_active") and scope in scopes_of(user)
+
+
+@register.filter
+def role_title(user: Any) -> str:
+    return role_of(user).title
 
 
 @register.filter

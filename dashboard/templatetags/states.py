@@ -6,47 +6,48 @@ from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
 
 # state: (icon, tone, word); tones are the classes of static/css/app.css
 _LOOKS = {
-    "queued": ("inbox", "info", "queued"),
-    "sending": ("send", "info", "sending"),
-    "deferred": ("clock-history", "warning", "deferred"),
-    "held": ("pause-circle", "plain", "held"),
-    "delivered": ("check-circle", "success", "delivered"),
-    "bounced": ("x-circle", "danger", "bounced"),
-    "expired": ("slash-circle", "danger", "expired"),
-    "deleted": ("trash", "plain", "deleted"),
-    "flowing": ("activity", "success", "flowing"),
-    "backing_off": ("hourglass-split", "warning", "backing off"),
-    "suspended": ("stop-circle", "danger", "suspended"),
-    "throttled": ("speedometer2", "warning", "throttled"),
-    "dead": ("x-circle", "danger", "dead"),
-    "idle": ("dash-circle", "plain", "idle"),
-    "waiting": ("clock", "info", "waiting"),
-    "running": ("check-circle", "success", "running"),
-    "restarting": ("arrow-clockwise", "danger", "restarting"),
-    "stopped": ("stop-circle", "danger", "stopped"),
-    "done": ("check-circle", "success", "done"),
-    "failed": ("x-circle", "danger", "failed"),
-    "cancelled": ("slash-circle", "warning", "cancelled"),
-    "critical": ("exclamation-circle", "danger", "critical"),
-    "pending": ("eye", "plain", "seen"),
-    "firing": ("bell", "danger", "firing"),
-    "acknowledged": ("check-lg", "info", "acknowledged"),
-    "resolved": ("check-circle", "success", "over"),
-    "danger": ("exclamation-circle", "danger", "urgent"),
-    "warning": ("exclamation-triangle", "warning", "warning"),
-    "info": ("info-circle", "info", "note"),
-    "ok": ("check-circle", "success", "flowing"),
-    "listed": ("shield-x", "danger", "listed"),
-    "clean": ("shield-check", "success", "clean"),
-    "unknown": ("question-circle", "plain", "unknown"),
-    "error": ("exclamation-triangle", "warning", "error"),
-    "named": ("reply", "danger", "named in replies"),
-    "undone": ("arrow-counterclockwise", "plain", "undone"),
+    "queued": ("inbox", "info", _("queued")),
+    "sending": ("send", "info", _("sending")),
+    "deferred": ("clock-history", "warning", _("deferred")),
+    "held": ("pause-circle", "plain", _("held")),
+    "delivered": ("check-circle", "success", _("delivered")),
+    "bounced": ("x-circle", "danger", _("bounced")),
+    "expired": ("slash-circle", "danger", _("expired")),
+    "deleted": ("trash", "plain", _("deleted")),
+    "flowing": ("activity", "success", _("flowing")),
+    "backing_off": ("hourglass-split", "warning", _("backing off")),
+    "suspended": ("stop-circle", "danger", _("suspended")),
+    "throttled": ("speedometer2", "warning", _("throttled")),
+    "dead": ("x-circle", "danger", _("dead")),
+    "idle": ("dash-circle", "plain", _("idle")),
+    "waiting": ("clock", "info", _("waiting")),
+    "running": ("check-circle", "success", _("running")),
+    "restarting": ("arrow-clockwise", "danger", _("restarting")),
+    "stopped": ("stop-circle", "danger", _("stopped")),
+    "done": ("check-circle", "success", _("done")),
+    "failed": ("x-circle", "danger", _("failed")),
+    "cancelled": ("slash-circle", "warning", _("cancelled")),
+    "critical": ("exclamation-circle", "danger", _("critical")),
+    "pending": ("eye", "plain", _("seen")),
+    "firing": ("bell", "danger", _("firing")),
+    "acknowledged": ("check-lg", "info", _("acknowledged")),
+    "resolved": ("check-circle", "success", _("over")),
+    "danger": ("exclamation-circle", "danger", _("urgent")),
+    "warning": ("exclamation-triangle", "warning", _("warning")),
+    "info": ("info-circle", "info", _("note")),
+    "ok": ("check-circle", "success", _("flowing")),
+    "listed": ("shield-x", "danger", _("listed")),
+    "clean": ("shield-check", "success", _("clean")),
+    "unknown": ("question-circle", "plain", _("unknown")),
+    "error": ("exclamation-triangle", "warning", _("error")),
+    "named": ("reply", "danger", _("named in replies")),
+    "undone": ("arrow-counterclockwise", "plain", _("undone")),
 }
 _UNKNOWN = ("question-circle", "plain", "")
 
@@ -78,4 +79,4 @@ def tone_of(state: str) -> str:
 
 @register.filter
 def word_of(state: str) -> str:
-    return _LOOKS.get(state, _UNKNOWN)[2] or state
+    return str(_LOOKS.get(state, _UNKNOWN)[2] or state)

@@ -35,7 +35,7 @@ def site_named(site_id: int) -> Site:
 
 def domain_named(name: str) -> RecipientDomain:
     """Raises Missing."""
-    row = RecipientDomain.objects.filter(name=name.lower()[:255]).first() if name.isprintable() else None
+    row = RecipientDomain.objects.named(name)
     if row is None:
         raise Missing(f"There is no recipient domain {name[:255]!r}: nobody ever wrote to it.")
     return row
@@ -122,8 +122,7 @@ def suspend_domain(
     """Nothing to the domain is claimed until it is resumed, or `until`."""
     with change(actor, "operate", "domain.suspend", name) as detail:
         row, now = domain_named(name), timezone.now()
-        if until is not None and (timezone.is_naive(until) or until <= now):
-            raise Wrong("until", f"until {until.isoformat()} is not a time to come, with its zone")
+        _check_until(until, now)
         detail |= {"reason": reason[:255], "until": until.isoformat() if until else None}
         _update(row, {"suspended_at": now, "suspended_until": until, "suspended_reason": reason[:255]})
     return row
@@ -138,6 +137,34 @@ def resume_domain(actor: Actor, name: str) -> RecipientDomain:
         detail["n"] = row.n_queued + row.n_deferred
         kick()
     return row
+
+
+def suspend_site(actor: Actor, site_id: int, reason: str = "", until: datetime | None = None) -> Site:
+    """Nothing to any domain of the site is claimed until it is resumed, or `until`."""
+    with change(actor, "operate", "site.suspend", f"site {site_id}") as detail:
+        row, now = site_named(site_id), timezone.now()
+        _check_until(until, now)
+        detail |= {
+            "target": row.name, "site": row.pk, "reason": reason[:255],
+            "until": until.isoformat() if until else None,
+        }  # fmt: skip
+        _update(row, {"suspended_at": now, "suspended_until": until, "suspended_reason": reason[:255]})
+    return row
+
+
+def resume_site(actor: Actor, site_id: int) -> Site:
+    """Its mail goes again, under its limits; a domain that was suspended by itself stays so."""
+    with change(actor, "operate", "site.resume", f"site {site_id}") as detail:
+        row = site_named(site_id)
+        detail |= {"target": row.name, "since": _plain(row.suspended_at), "reason": row.suspended_reason}
+        _update(row, {"suspended_at": None, "suspended_until": None, "suspended_reason": ""})
+        kick()
+    return row
+
+
+def _check_until(until: datetime | None, now: datetime) -> None:
+    if until is not None and (timezone.is_naive(until) or until <= now):
+        raise Wrong("until", f"until {until.isoformat()} is not a time to come, with its zone")
 
 
 def _update(row: Site | RecipientDomain, values: dict[str, Any]) -> None:

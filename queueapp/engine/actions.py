@@ -35,6 +35,7 @@ FROM: dict[str, tuple[State, ...]] = {
     "delete": _OPEN,
     "restore": (State.DELETED,),
     "priority": _OPEN,
+    "reroute": _OPEN,
 }
 
 
@@ -84,6 +85,13 @@ def _priority(rows: list[Row], asked: Asked, done: Done, changes: Changes) -> No
         done.did(str(row.priority), row.id)
 
 
+def _reroute(rows: list[Row], asked: Asked, done: Done, changes: Changes) -> None:
+    """Another way out from its next attempt on; when that is stays as it was."""
+    update([row.id for row in rows], FROM["reroute"], "route_id = %s", [asked.route_id], asked)
+    for row in rows:
+        done.did(str(row.route_id or 0), row.id)
+
+
 _VERBS: Mapping[str, Callable[[list[Row], Asked, Done, Changes], None]] = {
     "retry": letting_go.retry,
     "hold": _hold,
@@ -92,4 +100,5 @@ _VERBS: Mapping[str, Callable[[list[Row], Asked, Done, Changes], None]] = {
     "delete": _delete,
     "restore": letting_go.restore,
     "priority": _priority,
+    "reroute": _reroute,
 }

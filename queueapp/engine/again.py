@@ -32,12 +32,13 @@ def close(old: Delivery, why: str, now: datetime, changes: Changes) -> bool:
 
 
 def add(old: Delivery, recipient: str, domain_id: int, now: datetime, changes: Changes) -> Delivery:
-    """Due now, with the time that a new mail has. What was held is held again, for its reason."""
+    """Due now, with the time that a new mail has, by the way that was chosen for the old one. What was held
+    is held again, for its reason."""
     is_held = old.state == State.HELD
     made = Delivery.objects.create(
         message_id=old.message_id, recipient=recipient, domain_id=domain_id, priority=old.priority,
         state=State.HELD if is_held else State.QUEUED, hold_reason=old.hold_reason if is_held else "",
-        accepted_at=now, next_attempt_at=now, expires_at=now + conf.current().max_age,
+        accepted_at=now, next_attempt_at=now, expires_at=now + conf.current().max_age, route_id=old.route_id,
     )  # fmt: skip
     changes.add(domain_id, made.state)
     if not is_held:

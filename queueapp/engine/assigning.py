@@ -7,6 +7,8 @@ the runner hears of it (engine/allowance.py looks every two seconds).
 from __future__ import annotations
 
 import logging
+import random
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -25,6 +27,8 @@ from queueapp.engine.trust import trust_of
 from queueapp.models import Message, RecipientDomain, Site
 from queueapp.transports.base import Outcome
 
+# Seconds until mail by a chosen route is claimed again, where its site has no room for it now.
+_LATER = (5.0, 20.0)
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +39,9 @@ class Assigning(Staffing):
         now = timezone.now()
         if plan.backoff_until and plan.backoff_until > now:
             self.set_aside(rows, _backing_off(plan), plan.backoff_until)
+        elif plan.is_suspended:
+            # Claimed before it was, or before it was known to be of this site: from now on it isn't.
+            self._spawn(self.hands.give_back(rows, random.uniform(*_LATER) if rows[0].is_led else 0.0))
         elif self.book.asks_message:
             self._spawn(self._by_message(plan, rows))
         else:
@@ -57,11 +64,16 @@ class Assigning(Staffing):
             pool = self.book.pool_for(plan.pool_id, plan.source_id, row.sender, login, tags)
             pools.setdefault(pool.key, (pool, []))[1].append(row)
         for pool, some in pools.values():
-            site = self.sites.get((plan.site_id, pool.key))
+            key = (plan.site_id, pool.key, plan.way)
+            site = self.sites.get(key)
+            if some[0].is_led and self._has_no_room(plan.site_id, site):
+                # The claim passes over sites that have enough, by the site of the domain: not of these.
+                self._spawn(self.hands.give_back(some, random.uniform(*_LATER)))
+                continue
             limits = plan.limits
             share = self.allowance.share(plan.site_id, limits.max_sessions, limits.max_mails)
             if site is None:
-                site = self.sites[plan.site_id, pool.key] = SiteWork(plan, pool, share)
+                site = self.sites[key] = SiteWork(plan, pool, share)
                 self._pools_of.setdefault(plan.site_id, {})[site.key] = site
             site.plan, site.pool = plan, pool
             self._set_paces(site, plan)
@@ -69,6 +81,9 @@ class Assigning(Staffing):
                 group.trust = trust_of(plan, group.rows[0])
                 site.add(group)
             self.staff(site)
+
+    def _has_no_room(self, site_id: int, site: SiteWork | None) -> bool:
+        return (site is not None and site.is_full) or self._closed.get(site_id, 0.0) > time.monotonic()
 
     def _set_paces(self, site: SiteWork, plan: Plan) -> None:
         site.pace = self.allowance.pace(f"s{plan.site_id}", plan.limits.rate)

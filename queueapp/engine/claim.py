@@ -67,11 +67,15 @@ class Claimed:
     """The site that its domain belonged to when it was last looked up."""
     domain_rate: str = ""
     """As the domain's row has it."""
+    route_id: int | None = None
+    """The way that was chosen, for it or for its domain."""
+    is_led: bool = False
+    """For it alone: the domain's other mail goes another way."""
 
 
 _COLUMNS = """d.id, d.message_id, d.recipient, d.domain_id, {state}, d.n_attempts, d.priority, d.accepted_at,
     d.expires_at, d.is_warned, m.sender, m.size, m.is_8bit, m.needs_utf8, m.is_bulk, m.send_at,
-    m.expires_at, m.tls_demand"""
+    m.expires_at, m.tls_demand, d.route_id"""
 _SELECT = f"""
     SELECT {_COLUMNS.format(state="d.state")}
     FROM queueapp_delivery d JOIN queueapp_message m ON m.id = d.message_id
@@ -98,6 +102,7 @@ class _Domain(NamedTuple):
     retry_first: timedelta | None
     retry_cap: timedelta | None
     rate: str
+    route_id: int | None
     site_rate: str | None
 
 
@@ -105,11 +110,12 @@ _DOMAIN = (*_Domain._fields[:-1], "site__rate")
 # RecipientDomainQuerySet.due, raw: it is asked twenty times a second.
 _DUE_DOMAINS = """
     SELECT d.id, d.name, d.site_id, d.max_age, d.retry_first, d.retry_cap,
-        CASE WHEN d.slow_until > %s THEN d.slow_rate ELSE d.rate END,
+        CASE WHEN d.slow_until > %s THEN d.slow_rate ELSE d.rate END, d.route_id,
         CASE WHEN s.slow_until > %s THEN s.slow_rate ELSE s.rate END
     FROM queueapp_recipientdomain d LEFT JOIN queueapp_site s ON s.id = d.site_id
     WHERE d.due_at <= %s AND (d.suspended_at IS NULL OR d.suspended_until <= %s)
-        AND (d.next_at IS NULL OR d.next_at <= %s) AND (s.next_at IS NULL OR s.next_at <= %s){left_out}
+        AND (d.next_at IS NULL OR d.next_at <= %s) AND (s.next_at IS NULL OR s.next_at <= %s)
+        AND (s.suspended_at IS NULL OR s.suspended_until <= %s){left_out}
     ORDER BY d.due_at LIMIT %s"""
 
 
@@ -138,9 +144,10 @@ def claim(
     return claimed
 
 
-def release(runner_id: int, rows: list[Claimed]) -> int:
-    """Give claims back untouched: they were never tried. Returns how many were still ours."""
-    now = timezone.now()
+def release(runner_id: int, rows: list[Claimed], wait: float = 0.0) -> int:
+    """Give claims back untouched: they were never tried, and are due in `wait` seconds. Returns how many
+    were still ours."""
+    now = timezone.now() + timedelta(seconds=wait)
     changes = Changes()
     with transaction.atomic():
         mine = set(
@@ -187,7 +194,7 @@ def _read(ids: Sequence[int], condition: str, params: list[Any]) -> list[Claimed
 
 def _due_domains(now: datetime, skip: Collection[int], n: int) -> list[_Domain]:
     at = connection.ops.adapt_datetimefield_value(now)
-    params: list[Any] = [at] * 6
+    params: list[Any] = [at] * 7
     left_out = ""
     if skip:
         left_out = f" AND (d.site_id IS NULL OR NOT {bulk.any_of('d.site_id')})"
@@ -268,7 +275,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
     (
         pk, message_id, recipient, domain_id, state, n_attempts, priority, accepted_at,
         expires_at, is_warned, sender, size, is_8bit, needs_utf8, is_bulk, send_at, asked_to_expire_at,
-        tls_demand,
+        tls_demand, route_id,
     ) = row  # fmt: skip
     accepted_at, expires_at = bulk.as_time(accepted_at), bulk.as_time(expires_at)
     domain, current = domains[domain_id], conf.current()
@@ -280,7 +287,7 @@ def _claimed(row: tuple[Any, ...], domains: dict[int, _Domain]) -> Claimed:
         expires_at, bool(is_warned), sender, size, bool(is_8bit), bool(needs_utf8),
         bool(is_bulk) or not sender, (domain.retry_first or current.retry_first).total_seconds(),
         (domain.retry_cap or current.retry_cap).total_seconds(), since, tls_demand, domain.site_id,
-        domain.rate,
+        domain.rate, route_id or domain.route_id, route_id is not None and route_id != domain.route_id,
     )  # fmt: skip
 
 

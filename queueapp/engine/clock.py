@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from queueapp import kick
 from queueapp.engine.counters import Changes
-from queueapp.models import Delivery, Site, State
+from queueapp.models import WAITING, Delivery, Site
 
 SKEW = timedelta(minutes=2)
 _JUMP = 30.0
@@ -50,7 +50,7 @@ def set_right() -> int:
     """Give all that waits for a time of a clock that ran ahead its time by this one."""
     ahead = timezone.now() + SKEW
     ids = list(
-        Delivery.objects.filter(state__in=(State.QUEUED, State.DEFERRED), next_attempt_at__gt=ahead)
+        Delivery.objects.filter(state__among=WAITING, next_attempt_at__gt=ahead)
         .filter(
             Q(last_attempt_at__gt=ahead)
             | Q(last_attempt_at__isnull=True, accepted_at__gt=ahead, message__send_at__isnull=True)
@@ -70,7 +70,7 @@ def set_right() -> int:
 def _set_right(ids: list[int]) -> int:
     changes = Changes()
     with transaction.atomic():
-        waiting = Delivery.objects.filter(id__in=ids, state__in=(State.QUEUED, State.DEFERRED))
+        waiting = Delivery.objects.filter(id__in=ids, state__among=WAITING)
         rows = list(waiting.select_for_update(skip_locked=True).order_by("id"))
         for row in rows:
             if row.next_attempt_at:

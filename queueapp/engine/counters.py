@@ -14,15 +14,22 @@ from datetime import datetime
 from queueapp.models.bulk import ManyRows
 from queueapp.models.domain import COUNTED
 
+
+def locked(column: str) -> str:
+    """The rows of a ManyRows statement on PostgreSQL as `v`, and the domains that their `column` names as
+    `locked`, in the order of ids: an UPDATE alone takes the rows as its plan happens to find them."""
+    return f"""
+        WITH v AS MATERIALIZED (SELECT * FROM {{rows}}), locked AS MATERIALIZED (
+            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT {column} FROM v)
+            ORDER BY id FOR NO KEY UPDATE
+        )"""
+
+
 _COLUMNS = [f"n_{state}" for state in COUNTED]
 _APPLY = ManyRows(
     "id:bigint " + " ".join(f"{name}:integer" for name in _COLUMNS) + " is_exact:boolean at:timestamptz",
-    # Locked in the order of ids first: an UPDATE alone takes the rows as its plan happens to find them.
-    postgresql=f"""
-        WITH v AS MATERIALIZED (SELECT * FROM {{rows}}), locked AS MATERIALIZED (
-            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT id FROM v)
-            ORDER BY id FOR NO KEY UPDATE
-        )
+    postgresql=locked("id")
+    + f"""
         UPDATE queueapp_recipientdomain d SET
             {", ".join(f"{name} = d.{name} + v.{name}" for name in _COLUMNS)},
             due_at = CASE WHEN v.is_exact THEN v.at ELSE LEAST(d.due_at, v.at) END
@@ -93,7 +100,7 @@ def recount(domain_ids: list[int]) -> int:
         for domain_id, state, n in rows.annotate(n=Count("id")):
             found.setdefault(domain_id, Counter())[state] = n
         firsts = dict(
-            Delivery.objects.filter(domain_id__in=domain_ids, state__in=WAITING)
+            Delivery.objects.filter(domain_id__in=domain_ids, state__among=WAITING)
             .values_list("domain_id")
             .annotate(first=Min("next_attempt_at"))
         )

@@ -91,9 +91,10 @@ class Hands:
             if self.holds(row) and not self.journal.is_open((row.id, row.n_attempts))
         ]
 
-    async def give_back(self, rows: list[Claimed]) -> None:
+    async def give_back(self, rows: list[Claimed], wait: float = 0.0) -> None:
+        """`wait`: seconds until they are due again."""
         try:
-            await self.in_db(lambda: release(self.runner_id, rows))
+            await self.in_db(lambda: release(self.runner_id, rows, wait))
         except DatabaseError as error:
             log.warning("%d claims stay with the reaper: %s", len(rows), error)
         for row in rows:

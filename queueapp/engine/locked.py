@@ -34,6 +34,7 @@ class Row(NamedTuple):
     hold_reason: str
     last_attempt_at: datetime | None
     operation_id: int | None
+    route_id: int | None
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Asked:
     now: datetime
     reason: str = ""
     priority: int = 5
+    route_id: int | None = None
     due: Callable[[Row], datetime | str] | None = None
 
 
@@ -81,7 +83,8 @@ def locked(ids: list[int], states: tuple[State, ...], done: Done) -> list[Row]:
 
 
 _COLUMNS = (
-    "id, domain_id, state, n_attempts, priority, next_attempt_at, hold_reason, last_attempt_at, operation_id"
+    "id, domain_id, state, n_attempts, priority, next_attempt_at, hold_reason, last_attempt_at, "
+    "operation_id, route_id"
 )
 
 
@@ -95,10 +98,10 @@ def _read(ids: list[int], condition: str, *, lock: bool) -> list[Row]:
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    pk, domain_id, state, n_attempts, priority, next_at, hold_reason, last_at, operation_id = row
+    pk, domain_id, state, n_attempts, priority, next_at, hold_reason, last_at, operation_id, route_id = row
     return Row(
         pk, domain_id, state, n_attempts, priority, as_time(next_at) if next_at else None, hold_reason,
-        as_time(last_at) if last_at else None, operation_id,
+        as_time(last_at) if last_at else None, operation_id, route_id,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.conf import Rate, rate_or_none
+from queueapp.engine.counters import locked
 from queueapp.engine.sts import Policies
 from queueapp.mail.mta_sts import Policy
 from queueapp.models import Route, Site
@@ -32,6 +33,8 @@ from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
 _PLAN_TTL = 30.0
 _ROUTES_TTL = 5.0
 _MAX_PLANS = 50_000
+_GONE = "the route that was chosen for it is gone: choose another one"
+_Key = tuple[str, int | None]
 T = TypeVar("T")
 RunInDb = Callable[[Callable[[], T]], Awaitable[T]]
 
@@ -46,6 +49,8 @@ class Way:
     options: Options = Options(ehlo_name="")
     pool_id: int | None = None
     source_id: int | None = None
+    route_id: int = 0
+    """Of the row; 0: MAILWEIR_ROUTE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ class Plan:
     source_id: int | None = None
     policy: Policy | None = None
     """MTA-STS, of the domain that the plan was made for: others of the site may have none."""
+    is_suspended: bool = False
+    """The site, by a person."""
+    way: int = 0
+    """The route: mail by another one shares neither line nor session, whatever their hosts are."""
     is_mx_secure: bool = True
     """Nobody on the way can have put other hosts there: DNSSEC, or no MX record was asked for."""
 
@@ -130,36 +139,39 @@ class Router:
         self._in_db = in_db
         self._resolver = Resolver([str(server) for server in current.dns] or None, timeout=10)
         self.policies = Policies(in_db, self._resolver) if current.mta_sts == "on" else None
-        self._plans: dict[str, tuple[float, Plan]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._plans: dict[_Key, tuple[float, Plan]] = {}
+        self._locks: dict[_Key, asyncio.Lock] = {}
         self._routes: tuple[float, list[tuple[str, Way]]] = (0.0, [])
         self._routes_lock = asyncio.Lock()
         self._sites: dict[str, tuple[float, Site]] = {}
         self._placed: dict[int, int] = {}
         self._placing: asyncio.Future[None] | None = None
 
-    def known(self, domain: str) -> Plan | None:
+    def known(self, domain: str, route_id: int | None = None) -> Plan | None:
         """The plan that is remembered, without waiting."""
-        entry = self._plans.get(domain)
+        entry = self._plans.get((domain, route_id))
         return entry[1] if entry and entry[0] > time.monotonic() else None
 
     async def plan(
-        self, domain: str, domain_id: int, site_id: int | None = None, domain_rate: str = ""
-    ) -> Plan:
-        """`site_id` and `domain_rate` as the domain's row has them. Raises NoWay."""
-        lock = self._locks.setdefault(domain, asyncio.Lock())
+        self, domain: str, domain_id: int, site_id: int | None = None, domain_rate: str = "",
+        route_id: int | None = None, *, is_led: bool = False,
+    ) -> Plan:  # fmt: skip
+        """`site_id` and `domain_rate` as the domain's row has them; `route_id` was chosen, with `is_led` for
+        some of its mail only, which says nothing of the domain's site. Raises NoWay."""
+        key = (domain, route_id)
+        lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            if known := self.known(domain):
+            if known := self.known(domain, route_id):
                 return known
             try:
-                plan = await self._make(domain, domain_id, domain_rate)
-                if plan.site_id != site_id:
+                plan = await self._make(domain, domain_id, domain_rate, route_id)
+                if plan.site_id != site_id and not is_led:
                     await self._place(domain_id, plan.site_id)
             finally:
-                self._locks.pop(domain, None)
+                self._locks.pop(key, None)
             if len(self._plans) > _MAX_PLANS:
                 self._plans.clear()
-            self._plans[domain] = (time.monotonic() + _PLAN_TTL, plan)
+            self._plans[key] = (time.monotonic() + _PLAN_TTL, plan)
             return plan
 
     def forget(self) -> None:
@@ -170,7 +182,7 @@ class Router:
 
     def forget_site(self, site_id: int) -> None:
         """Its back-off changed: plans are made anew."""
-        self._plans = {name: entry for name, entry in self._plans.items() if entry[1].site_id != site_id}
+        self._plans = {key: entry for key, entry in self._plans.items() if entry[1].site_id != site_id}
         self._sites = {key: entry for key, entry in self._sites.items() if entry[1].pk != site_id}
 
     async def close(self) -> None:
@@ -184,9 +196,10 @@ class Router:
         except MxFailed as error:
             raise NoWay(error.outcome) from None
 
-    async def lead(self, domain: str) -> Lead:
-        """Where the way of a domain leads, without a look at its site. Raises NoWay."""
-        way = await self._way(domain)
+    async def lead(self, domain: str, route_id: int | None = None) -> Lead:
+        """Where the way of a domain, or the one that was chosen, leads, without a look at its site. Raises
+        NoWay."""
+        way = await self._way(domain, route_id)
         policy, is_mx_secure = None, True
         if way.kind == "mx":
             destination, policy = await asyncio.gather(self._destination(domain), self._policy(domain))
@@ -209,8 +222,8 @@ class Router:
             endpoints = (Endpoint(way.host, way.port),)
         return Lead(way, key, name, hosts, endpoints, policy, is_mx_secure)
 
-    async def _make(self, domain: str, domain_id: int, domain_rate: str) -> Plan:
-        lead = await self.lead(domain)
+    async def _make(self, domain: str, domain_id: int, domain_rate: str, route_id: int | None) -> Plan:
+        lead = await self.lead(domain, route_id)
         way = lead.way
         site = await self._site(lead.key, lead.name, way.kind, lead.hosts)
         return Plan(
@@ -229,6 +242,8 @@ class Router:
             pool_id=way.pool_id,
             source_id=way.source_id,
             policy=lead.policy,
+            is_suspended=site.is_suspended(timezone.now()),
+            way=way.route_id,
             is_mx_secure=lead.is_mx_secure,
         )
 
@@ -241,14 +256,17 @@ class Router:
     async def _policy(self, domain: str) -> Policy | None:
         return await self.policies.of(domain) if self.policies else None
 
-    async def _way(self, domain: str) -> Way:
+    async def _way(self, domain: str, route_id: int | None) -> Way:
         async with self._routes_lock:
             if self._routes[0] < time.monotonic():
                 rows = await self._in_db(_routes)
                 self._routes = (time.monotonic() + _ROUTES_TTL, rows)
         for pattern, way in self._routes[1]:
-            if matches(pattern, domain):
+            if way.route_id == route_id if route_id else matches(pattern, domain):
                 return way
+        if route_id:
+            # Never the domain's own way instead: somebody wanted this mail not to take it.
+            raise NoWay(Outcome("deferred", "other", text=_GONE, rule="route-gone"))
         return default_way()
 
     async def _site(self, key: str, name: str, kind: str, hosts: list[tuple[int, str]]) -> Site:
@@ -277,12 +295,8 @@ class Router:
 
 _PLACE = ManyRows(
     "domain:bigint site:bigint at:timestamptz",
-    # Locked in the order of ids, as everywhere (counters.py).
-    postgresql="""
-        WITH v AS MATERIALIZED (SELECT * FROM {rows}), locked AS MATERIALIZED (
-            SELECT id FROM queueapp_recipientdomain WHERE id IN (SELECT domain FROM v)
-            ORDER BY id FOR NO KEY UPDATE
-        )
+    postgresql=locked("domain")
+    + """
         UPDATE queueapp_recipientdomain d SET site_id = v.site, site_checked_at = v.at
         FROM v JOIN locked ON locked.id = v.domain WHERE d.id = v.domain AND d.site_id IS DISTINCT FROM v.site
         """,
@@ -347,7 +361,7 @@ def _routes() -> list[tuple[str, Way]]:
             way = Way(
                 "relay", row.host, row.port, _relay_options(options, row.tls, row.username, row.password)
             )
-        way = replace(way, pool_id=row.pool_id, source_id=row.source_id)
+        way = replace(way, pool_id=row.pool_id, source_id=row.source_id, route_id=row.pk)
         found.append((row.pattern.lower(), way))
     return found
 

@@ -185,24 +185,27 @@ class QueueRunner(Assigning):
     # From claims to sites
 
     def _spread(self, rows: list[Claimed]) -> None:
-        by_domain: dict[int, list[Claimed]] = {}
+        by_way: dict[tuple[int, int | None, bool], list[Claimed]] = {}
         now = timezone.now()
         for row in rows:
             if row.expires_at <= now:
                 self.hands.settle([Result(row, _expired(row), now, is_try=False)])
             else:
-                by_domain.setdefault(row.domain_id, []).append(row)
-        for domain_id, some in by_domain.items():
-            plan = self.router.known(some[0].domain)
+                by_way.setdefault((row.domain_id, row.route_id, row.is_led), []).append(row)
+        for some in by_way.values():
+            plan = self.router.known(some[0].domain, some[0].route_id)
             if plan:
                 self.to_site(plan, some)
             else:
-                self._spawn(self._route(domain_id, some))
+                self._spawn(self._route(some))
 
-    async def _route(self, domain_id: int, rows: list[Claimed]) -> None:
+    async def _route(self, rows: list[Claimed]) -> None:
+        first = rows[0]
         try:
-            first = rows[0]
-            plan = await self.router.plan(first.domain, domain_id, first.site_id, first.domain_rate)
+            plan = await self.router.plan(
+                first.domain, first.domain_id, first.site_id, first.domain_rate, first.route_id,
+                is_led=first.is_led,
+            )  # fmt: skip
         except NoWay as error:
             now = timezone.now()
             self.hands.settle([Result(row, error.outcome, now) for row in rows])

@@ -1,6 +1,6 @@
 """A site in a runner's hands: what waits for it, how many sessions it has, how many it may have.
 
-Mail of one site by one pool of egress sources. Pure bookkeeping on the event loop; no I/O.
+Mail of one site by one route and one pool of egress sources. Pure bookkeeping on the event loop; no I/O.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ START_SESSIONS = 2
 MAX_RECIPIENTS = 100
 # How much work a site may have waiting here for each session it may open, or in seconds at its speed.
 PREFETCH, AHEAD = 20, 1.0
-Key = tuple[int, str]
+Key = tuple[int, str, int]
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class SiteWork:
 
     @property
     def key(self) -> Key:
-        return self.plan.site_id, self.pool.key
+        return self.plan.site_id, self.pool.key, self.plan.way
 
     def add(self, group: Group, *, first: bool = False) -> None:
         queue = self.queues.setdefault(group.priority, {}).setdefault(group.lane, deque())

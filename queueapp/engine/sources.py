@@ -97,11 +97,6 @@ class Book:
     """Sites that a rule has suspended."""
 
     @property
-    def has_pools(self) -> bool:
-        """Whether mail of one site may leave by different pools."""
-        return bool(self.singles)
-
-    @property
     def asks_message(self) -> bool:
         """Whether a rule looks at what a claim doesn't hold: login or tags."""
         return any(kind != EgressRule.Kind.SENDER_DOMAIN for kind, _, _ in self.rules)

@@ -188,11 +188,13 @@ class Staffing:
         return self._take(site, door)
 
     def _must_yield(self, site: SiteWork) -> bool:
-        """Mail of the same site by another pool waits and has no session: they share the limit."""
-        if not self.book.has_pools or site.share.has_room:
+        """Mail of the same site by another pool or route waits and has no session: they share the limit."""
+        others = self._pools_of.get(site.plan.site_id, {})
+        if len(others) < 2 or site.share.has_room:
             return False
-        others = self._pools_of.get(site.plan.site_id, {}).values()
-        return any(each is not site and each.wants_session and not each.n_sessions for each in others)
+        return any(
+            each is not site and each.wants_session and not each.n_sessions for each in others.values()
+        )
 
     def _no_source(self, site: SiteWork) -> None:
         """No source may be used: the mail is left to another machine, or set aside with the cause."""

@@ -18,7 +18,10 @@ _AFTER: dict[str, tuple[State, ...]] = {
     "delete": (State.DELETED,),
     "restore": _OPEN,
     "priority": _OPEN,
+    "reroute": _OPEN,
 }
+# What says nothing of the past: it is set back also where a runner has tried it since.
+_KEPT = ("priority", "reroute")
 UNDOABLE = frozenset(_AFTER)
 
 
@@ -33,7 +36,7 @@ def undo(action: str, before: Mapping[str, list[int]], asked: Asked, of: int, at
         rows = []
         for row in locked(ids, states, done):
             is_untried = row.last_attempt_at is None or row.last_attempt_at < at
-            if row.operation_id == of and (is_untried or action == "priority"):
+            if row.operation_id == of and (is_untried or action in _KEPT):
                 rows.append(row)
                 done.did(row.state, row.id)
             else:
@@ -47,6 +50,9 @@ def _reverse(action: str, key: str, rows: list[Row], asked: Asked, changes: Chan
     ids, states = [row.id for row in rows], _AFTER[action]
     if action == "priority":
         update(ids, states, "priority = %s", [int(key)], asked)
+        return
+    if action == "reroute":
+        update(ids, states, "route_id = %s", [int(key) or None], asked)
         return
     if action == "restore":
         update(ids, states, "state = 'deleted', finished_at = %s", [asked.now], asked)

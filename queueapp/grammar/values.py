@@ -147,6 +147,7 @@ READERS: dict[str, Callable[[str, Text], Value]] = {
     "size": _size,
     "next": _duration,
     "priority": _number(9),
+    "route": _any_text,
     "campaign": _any_text,
     "source": _one_of(SOURCES, api="http"),
     "tag": _any_text,

@@ -62,6 +62,7 @@ class _Part:
     is_attachment: bool
     encoding: str
     body: bytes
+    content_id: str = ""
 
 
 def view(raw: bytes, *, limit: int = 1_000_000) -> MessageView:
@@ -85,6 +86,13 @@ def attachment(raw: bytes, number: int) -> tuple[FilePart, bytes] | None:
         if n == number:
             return _file(part), b"".join(pieces(part.body, part.encoding))
     return None
+
+
+def numbered(raw: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Parts that have a Content-ID: the id, the transfer encoding, and what is encoded so."""
+    for part in _leaves(raw, []):
+        if part.content_id:
+            yield part.content_id, part.encoding, part.body
 
 
 def _show_headers(raw: bytes, shown: MessageView) -> None:
@@ -165,6 +173,7 @@ def _read(entity: bytes) -> _Part:
         is_attachment=head.get_content_disposition() == "attachment",
         encoding=to_text(values.get(b"content-transfer-encoding", b"")).strip().lower(),
         body=entity[body_start(entity) :],
+        content_id=to_text(values.get(b"content-id", b"")).strip().removeprefix("<").removesuffix(">"),
     )
 
 

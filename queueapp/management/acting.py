@@ -31,6 +31,7 @@ VERBS = {
     "delete": ("put them into the bin, for 24 hours", "deleted"),
     "restore": ("take them out of the bin", "restored"),
     "priority": ("change their priority", "changed"),
+    "reroute": ("lead them by another way out", "rerouted"),
     "undo": ("reverse an operation", "reversed"),
 }
 TYPED_ABOVE = 1000
@@ -42,7 +43,7 @@ Write = Callable[[str], object]
 def act(verb: str, q: str, options: dict[str, Any], out: Write, err: Write) -> int:
     """Returns the exit code. Raises GrammarError."""
     who = actor()
-    arguments = {"priority": options["priority"]} if verb == "priority" else {}
+    arguments = {name: options[name] for name in ("priority", "route") if options.get(name) is not None}
     try:
         found = preview(who, verb, q=q, arguments=arguments)
         if not found.matched:

@@ -73,6 +73,7 @@ def maybe_stuck(now: datetime, site: str) -> Q:
     held = Suspension.objects.filter(until__gt=now).values("site_id")
     own = Q(**{f"{site}n_failures__gt": 0}) | Q(**{f"{site}backoff_until__gt": now})
     person = Q(suspended_at__isnull=False) if site else Q(domains__suspended_at__isnull=False)
+    person |= Q(**{f"{site}suspended_at__isnull": False})
     return own | person | Q(**{f"{site}pk__in": held})
 
 
@@ -88,9 +89,7 @@ def sites(now: datetime) -> QuerySet[Any]:
         f"n_{state}": Coalesce(Sum(f"domains__n_{state}"), 0)
         for state in ("queued", "sending", "deferred", "held", "delivered", "bounced", "expired", "deleted")
     }
-    suspended = Q(domains__suspended_at__isnull=False) & (
-        Q(domains__suspended_until__isnull=True) | Q(domains__suspended_until__gt=now)
-    )
+    suspended = _suspended(now, "domains__")
     rows = Site.objects.select_related("figures").annotate(
         **sums,
         n_domains=Count("domains"),
@@ -98,7 +97,7 @@ def sites(now: datetime) -> QuerySet[Any]:
         due_at=Min("domains__due_at"),
     )
     rows = rows.annotate(n_waiting=_WAITING, n_open=_open())
-    by_person = Q(n_domains__gt=0) & Q(n_suspended=F("n_domains"))
+    by_person = _suspended(now) | (Q(n_domains__gt=0) & Q(n_suspended=F("n_domains")))
     blocked = _blocked(now, OuterRef("pk"), OuterRef("figures__delivered_at"))
     return rows.annotate(state=_state(now, by_person, blocked, Q(next_at__gt=now), ""))
 
@@ -111,10 +110,16 @@ def _open(way: str = "") -> Any:
 
 
 def _domain_state(now: datetime) -> Case:
-    by_person = Q(suspended_at__isnull=False) & (Q(suspended_until__isnull=True) | Q(suspended_until__gt=now))
+    by_person = _suspended(now) | _suspended(now, "site__")
     paced = Q(next_at__gt=now) | Q(site__next_at__gt=now)
     blocked = _blocked(now, OuterRef("site"), OuterRef("figures__delivered_at"))
     return _state(now, by_person, blocked, paced, "site__")
+
+
+def _suspended(now: datetime, way: str = "") -> Q:
+    """By a person, and still."""
+    ends = Q(**{f"{way}suspended_until__isnull": True}) | Q(**{f"{way}suspended_until__gt": now})
+    return Q(**{f"{way}suspended_at__isnull": False}) & ends
 
 
 def _blocked(now: datetime, site: OuterRef, delivered_at: OuterRef) -> Exists:

@@ -19,11 +19,13 @@ COUNT_TIME = 0.08  # seconds, where a person waits for it
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`n` is exact, or else at least so many; `is_capped`: counting stopped there because that is enough."""
+    """`n` is exact, or else at least so many; `is_capped`: counting stopped there because that is enough.
+    `about` is what a sample says, where it says it well enough (models/estimating.py)."""
 
     n: int
     is_exact: bool = True
     is_capped: bool = False
+    about: int | None = None
 
 
 def count(query: Query, now: datetime | None = None, cap: int | None = None) -> tuple[int, bool]:

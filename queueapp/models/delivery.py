@@ -81,6 +81,11 @@ class Delivery(models.Model):
         blank=True,
         help_text="The last operation that changed it: an undo looks for it.",
     )
+    # Without a constraint of the database, which would look at each delivery that is accepted.
+    route = models.ForeignKey(
+        "Route", models.DO_NOTHING, null=True, blank=True, db_constraint=False, db_index=False,
+        related_name="+", help_text="Chosen for this one; empty: as its domain goes.",
+    )  # fmt: skip
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -116,6 +121,8 @@ class Delivery(models.Model):
                 fields=["-n_attempts", "-id"], name="delivery_often", condition=Q(n_attempts__gte=OFTEN)
             ),
             models.Index(fields=["-id"], name="delivery_ambiguous", condition=Q(is_ambiguous=True)),
+            # `route:`, and whether a route is in use.
+            models.Index(fields=["route", "-id"], name="delivery_route", condition=Q(route__isnull=False)),
             # `prune`: what finished before a date.
             models.Index(fields=["finished_at"], name="delivery_finished", condition=Q(state__in=FINAL)),
             # `domain:` in the search grammar, newest first.

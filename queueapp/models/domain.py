@@ -27,12 +27,20 @@ class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
 
     def due(self, now: datetime) -> Self:
         """Those with work that may be claimed now: due, not suspended, within their rate and their site's."""
+        site_goes = Q(site__suspended_at__isnull=True) | Q(site__suspended_until__lte=now)
         return (
             self.filter(due_at__lte=now)
             .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=now))
+            .filter(site_goes)
             .filter(Q(next_at__isnull=True) | Q(next_at__lte=now))
             .filter(Q(site__next_at__isnull=True) | Q(site__next_at__lte=now))
         )
+
+    def named(self, name: str) -> RecipientDomain | None:
+        """The one of that name as people write it, with its site; None where nobody ever wrote to it."""
+        if len(name) > 255 or not name.isprintable():
+            return None
+        return self.select_related("site").filter(name=name.lower()).first()
 
     def suspended(self, now: datetime) -> Self:
         return self.filter(suspended_at__isnull=False).filter(
@@ -69,6 +77,10 @@ class RecipientDomain(models.Model):
     rate = models.CharField(
         max_length=16, blank=True, help_text="Such as 600/m; `none`: no limit. Empty: MAILWEIR_DOMAIN_RATE."
     )
+    route = models.ForeignKey(
+        "Route", models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text="Chosen for this one; empty: by the patterns of routes.",
+    )  # fmt: skip
     next_at = models.DateTimeField(
         null=True, blank=True, help_text="Its rate allows no mail before; nothing is claimed until then."
     )

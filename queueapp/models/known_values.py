@@ -14,6 +14,7 @@ from queueapp.models.domain import RecipientDomain
 from queueapp.models.lookups import is_like
 from queueapp.models.matching import CAMPAIGN_TAG
 from queueapp.models.message import Message
+from queueapp.models.route import Route
 from queueapp.models.site import Site
 
 _LATEST = 1000  # messages that are looked at for tags
@@ -65,11 +66,17 @@ def campaigns(start: str, limit: int) -> list[str]:
     return [tag[len(CAMPAIGN_TAG) :] for tag in tags(CAMPAIGN_TAG + start, limit)]
 
 
+def routes(start: str, limit: int) -> list[str]:
+    rows = Route.objects.exclude(name="").filter(is_like("name", (start[:_LONGEST], ""))).order_by("name")
+    return list(rows.values_list("name", flat=True)[:limit])
+
+
 KNOWN: dict[str, Callable[[str, int], list[str]]] = {
     "domain": domains,
     "to": domains,
     "site": sites,
     "from": sender_domains,
+    "route": routes,
     "tag": tags,
     "campaign": campaigns,
 }

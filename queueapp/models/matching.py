@@ -24,11 +24,13 @@ from queueapp.models.delivery import UNSENT, UNTROUBLED, WAITING
 from queueapp.models.domain import RecipientDomain
 from queueapp.models.lookups import contains, has_one, is_like
 from queueapp.models.message import LARGE, Message
+from queueapp.models.route import Route
 
 HOSTS = ("native",)
 CAMPAIGN_TAG = "campaign:"
 """A campaign's mail has the tag of its name behind this (docs/decisions/0026)."""
 
+_MOST_ROUTES = 1000
 _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 # An age above two hours is an acceptance before two hours ago.
 _TURNED = {"<": "gt", "<=": "gte", ">": "lt", ">=": "lte"}
@@ -156,6 +158,12 @@ def _to(term: Term, now: datetime) -> Q:
     return found
 
 
+def routed(term: Term) -> Q:
+    """By the route that was chosen for the delivery itself."""
+    rows = Route.objects.filter(is_like("name", cast(Text, term.value).parts)).exclude(name="")
+    return Q(route__isnull=False) & Q(route_id__in=list(rows.values_list("id", flat=True)[:_MOST_ROUTES]))
+
+
 def _domain_of(value: AddressText) -> str:
     return value.text.parts[0].rpartition("@")[2]
 
@@ -231,6 +239,7 @@ _BY_KEY: dict[str, Callable[[Term, datetime], Q]] = {
     "size": _compared("message__size"),
     "next": _next,
     "priority": _compared("priority"),
+    "route": lambda term, now: routed(term),
     "campaign": _campaign,
     "source": _compared("message__source"),
     "tag": lambda term, now: has_one("message__tags", cast(Text, term.value).parts),

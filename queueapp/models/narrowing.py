@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from queueapp.grammar import Query, Term
 from queueapp.models.delivery import FINAL, OFTEN, UNSENT, UNTROUBLED, WAITING, Delivery, State
 from queueapp.models.domain import RecipientDomain
-from queueapp.models.matching import domains_of, messages_of
+from queueapp.models.matching import domains_of, messages_of, routed
 from queueapp.models.message import Message
 
 SMALL = 8_000
@@ -109,6 +109,8 @@ def _parts(group: list[Term], now: datetime) -> list[Q]:
         return _states(words)
     if term.key == "class" and words.isdisjoint({"none", "delivered"}):
         return [Q(last_class=word) & ~Q(last_class__among=UNTROUBLED) for word in sorted(words)]
+    if term.key == "route":
+        return [routed(each) for each in group]
     if term.key == "is":
         return [Q(is_ambiguous=True)]
     if term.key == "attempts" and term.op in (">", ">=", "="):

@@ -167,6 +167,10 @@ class OperationSite(models.Model):
         """The first mail had no outcome in time; the rest is let go."""
         FAILED = "failed"
         """The first mail failed again; the rest stays as it was."""
+        LET = "let"
+        """A person let the rest go without waiting."""
+        STOPPED = "stop"
+        """A person stopped it; what was not due yet stays as it was."""
 
     operation = models.ForeignKey(Operation, models.CASCADE, related_name="sites", db_index=False)
     site = models.ForeignKey(Site, models.CASCADE, null=True, blank=True, related_name="+", db_index=False)

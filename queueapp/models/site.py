@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 
@@ -43,5 +45,13 @@ class Site(models.Model):
         default=0, help_text="Failures in a row that called for a back-off."
     )
 
+    # By a person: nothing is claimed for its domains, nor for those that turn out to be its own.
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_until = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=255, blank=True)
+
     def __str__(self) -> str:
         return self.name
+
+    def is_suspended(self, now: datetime) -> bool:
+        return self.suspended_at is not None and (self.suspended_until is None or self.suspended_until > now)

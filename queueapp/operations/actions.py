@@ -22,11 +22,13 @@ from queueapp.engine.actions import FROM, UNDOABLE
 from queueapp.models import Operation, OperationState
 from queueapp.operations.asked import (
     MOST_IDS,
+    SCOPE,
     check_action,
     check_arguments,
     chosen,
     read_seen,
     reason_of,
+    scope_of,
     seen_now,
     token_of,
 )
@@ -47,8 +49,6 @@ __all__ = [
     "seen_now",
     "undo",
 ]
-
-SCOPE = "operate"
 
 
 class NotAsShown(Taken):
@@ -77,10 +77,10 @@ def create(
     Raises GrammarError, NotAllowed, Wrong, and NotAsShown.
     """
     target = f"{action[:20]} {q if ids is None else 'chosen rows'}"
-    check(actor, action, q=q, ids=ids, arguments=arguments)
+    kept = check(actor, action, q=q, ids=ids, arguments=arguments)
     made = Operation(
         action=action, actor=actor.name[:150], origin=actor.origin[:64], q=q or "",
-        is_chosen=ids is not None, reason=reason_of(reason), arguments=dict(arguments or {}),
+        is_chosen=ids is not None, reason=reason_of(reason), arguments=kept,
         token=token_of(token), created_at=timezone.now(),
     )  # fmt: skip
     rows = chosen(q, ids, seen, made.created_at)
@@ -109,12 +109,13 @@ def check(
     q: str | None,
     ids: Sequence[int] | None,
     arguments: Mapping[str, Any] | None,
-) -> None:
-    """Whether such a thing may be asked for. Raises NotAllowed and Wrong."""
+) -> dict[str, Any]:
+    """Whether such a thing may be asked for, and its arguments as they are kept. Raises NotAllowed and
+    Wrong."""
     target = f"{action[:20]} {q if ids is None else 'chosen rows'}"
-    allow(actor, SCOPE, "operation.create", target, {"q": (q or "")[:2000]})
+    allow(actor, scope_of(action), "operation.create", target, {"q": (q or "")[:2000]})
     check_action(action)
-    check_arguments(action, arguments)
+    return check_arguments(action, arguments)
 
 
 def cancel(actor: Actor, pk: int) -> Operation:
@@ -147,6 +148,7 @@ def undo(actor: Actor, pk: int) -> Operation:
     allow(actor, SCOPE, "operation.undo", f"operation {pk}", {"operation": known(pk)})
     row = named(pk)
     target = str(row)
+    allow(actor, scope_of(row.action), "operation.undo", target, {"operation": row.pk})
     now = timezone.now()
     why_not = _why_not_undone(row, now)
     if not why_not:
@@ -195,7 +197,9 @@ def _same(actor: Actor, made: Operation, expect: int | None) -> Operation:
     before = Operation.objects.filter(actor=made.actor, token=made.token).exclude(token="").first()
     if before is None:
         raise Taken("This could not be stored. Try again.")
-    is_same = (before.action, before.q, before.is_chosen) == (made.action, made.q, made.is_chosen)
+    is_same = (before.action, before.q, before.is_chosen, before.arguments) == (
+        made.action, made.q, made.is_chosen, made.arguments,
+    )  # fmt: skip
     if not is_same or expect not in (None, before.n_matched):
         _refuse(actor, "operation.create", str(before), {"token": made.token, "q": made.q})
         raise Taken(f"This token made operation {before.pk}, which is another one.")

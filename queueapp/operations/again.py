@@ -15,8 +15,8 @@ from queueapp.engine import again, domains
 from queueapp.engine.counters import Changes
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.models import FINAL, Delivery, State, Suppression
+from queueapp.operations.asked import SCOPE
 
-SCOPE = "operate"
 _MOST_REASON = 200
 _FAILED = (State.BOUNCED, State.EXPIRED)
 

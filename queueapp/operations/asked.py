@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from queueapp.access import routes
 from queueapp.access.change import Wrong
 from queueapp.engine.actions import FROM
 from queueapp.grammar import parse
@@ -14,6 +15,8 @@ from queueapp.models.delivery import DeliveryQuerySet
 from queueapp.models.searching import Search
 
 MOST_IDS = 10_000
+SCOPE = "operate"
+_ARGUMENTS = {"priority": {"priority"}, "reroute": {"route"}}
 _SEEN_FOR = timedelta(hours=1)
 _LARGEST_ID = 2**63 - 1
 
@@ -68,12 +71,25 @@ def token_of(token: str) -> str:
     return token
 
 
-def check_arguments(action: str, arguments: Mapping[str, Any] | None) -> None:
+def scope_of(action: str) -> str:
+    """What is needed to ask for it: where mail goes is where it can be read."""
+    return routes.SCOPE if action == "reroute" else SCOPE
+
+
+def check_arguments(action: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As they are kept: a route with its number, so that another one of that name is not taken for it."""
     given = dict(arguments or {})
-    wanted = {"priority"} if action == "priority" else set()
+    wanted = _ARGUMENTS.get(action, set())
     if unknown := sorted(given.keys() - wanted):
         raise Wrong("arguments", f"{action} takes no {str(unknown[0])[:40]!r}")
-    if wanted:
+    if action == "reroute":
+        name = given.get("route")
+        if not isinstance(name, str) or not name:
+            raise Wrong("route", "the name of a route is needed, or default")
+        row = routes.named(name)
+        return {"route": row.name if row else routes.DEFAULT, "route_id": row.pk if row else None}
+    if action == "priority":
         number = given.get("priority")
         if type(number) is not int or not 0 <= number <= 9:
             raise Wrong("arguments.priority", "a priority from 0 to 9 is needed; 9 is sent first")
+    return given

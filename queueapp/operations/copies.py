@@ -15,10 +15,10 @@ from queueapp.access.change import AccessError, Actor, Missing, allow, audited, 
 from queueapp.engine import bodies
 from queueapp.engine.signing import CannotSign
 from queueapp.models import Message
+from queueapp.operations.asked import SCOPE
 from queueapp.transports.base import Endpoint, Envelope, Options, Outcome, SessionFailed, Timeouts
 from queueapp.transports.smtp.client import Session
 
-SCOPE = "operate"
 _QUICK = Timeouts(connect=3, greeting=5, mail=5, rcpt=5, data_start=5, data_block=10, data_end=20, quit=1)
 _LONGEST = 30.0
 _KEPT = re.compile(r"kept as (\d{1,18})")

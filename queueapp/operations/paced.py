@@ -27,7 +27,7 @@ from queueapp.models.operation import parted
 from queueapp.operations.forecast import Key, key_of, keys_sql, rates_of, spread_of
 
 PACED = frozenset({"retry", "release", "restore"})
-FIRST_FAILED = "first_failed"
+FIRST_FAILED, STOPPED = "first_failed", "stopped"
 # From so many on one is tried before the rest.
 ONE_FIRST = 10
 PATIENCE = timedelta(seconds=60)
@@ -144,8 +144,9 @@ def _try_first(row: Operation, each: OperationSite) -> None:
         each.first_at, each.first_n = now, n_tries or 0
         if not done.n:
             # It went its way by itself in the meantime, so mail flows there.
-            each.first_id, each.first_at, each.verdict = None, None, OperationSite.Verdict.GOES
-        each.save()
+            each.first_id, each.first_at = None, None
+            OperationSite.objects.undecided().filter(pk=each.pk).update(verdict=OperationSite.Verdict.GOES)
+        each.save(update_fields=["first_id", "first_at", "first_n"])
     site_id = each.site_id or (each.domain.site_id if each.domain else None)
     if site_id and done.n:
         backoff.end(site_id)
@@ -159,8 +160,9 @@ def _look(each: OperationSite, first: Delivery | None) -> None:
     if not verdict and is_late:
         verdict = OperationSite.Verdict.LATE
     if verdict:
-        each.verdict, each.told = verdict, told[:1000]
-        each.save(update_fields=["verdict", "told"])
+        # Where a person has decided in the meantime that stays; what the receiver said is told all the same.
+        OperationSite.objects.filter(pk=each.pk).update(told=told[:1000])
+        OperationSite.objects.undecided().filter(pk=each.pk).update(verdict=verdict)
         events.publish("operations", operation=each.operation_id)
 
 
@@ -196,6 +198,8 @@ def _due(row: Operation, ids: list[int], now: datetime) -> Callable[[Row], datet
             return now
         if each.verdict == OperationSite.Verdict.FAILED:
             return FIRST_FAILED
+        if each.verdict == OperationSite.Verdict.STOPPED:
+            return STOPPED
         return now + timedelta(seconds=random.uniform(0, each.spread)) if each.spread else now
 
     return due

@@ -138,7 +138,8 @@ def _due(row: Operation) -> OperationChunkQuerySet:
 
 def _do(row: Operation, chunk: OperationChunk) -> None:
     now = timezone.now()
-    result = _act(row, chunk, Asked(row.pk, now, _reason(row), int(row.arguments.get("priority", 5))))
+    priority, route_id = int(row.arguments.get("priority", 5)), row.arguments.get("route_id")
+    result = _act(row, chunk, Asked(row.pk, now, _reason(row), priority, route_id))
     later = _take_later(row, chunk, result)
     if later:
         _add(row, chunk, later, again_at=now + AGAIN, n_tries=chunk.n_tries + 1)

@@ -15,6 +15,7 @@ REASONS: dict[str, str] = {
     "busy": "Somebody else was changing it at that moment.",
     "changed": "It is no longer as the operation left it.",
     "first_failed": "The first mail to its receiver failed again, so it stays as it was.",
+    "stopped": "The retry to its receiver was stopped by a person, so it stays as it was.",
     "cancelled": "The operation ended before its turn.",
     "error": "It could not be changed; the log says why.",
 }

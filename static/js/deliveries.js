@@ -150,7 +150,9 @@ document.getElementById("bar").addEventListener("click", (event) => {
 const target = (row) => (selection.n ? selection.target : row ? { ids: [row.dataset.id] } : null);
 const act = (action) => () => {
   const found = target(keys.row());
-  if (found) ask.ask(action, found);
+  // What the bar does not offer, the role may not do.
+  const isOffered = document.querySelector(`#bar [data-action='${action}']`) !== null;
+  if (found && isOffered) ask.ask(action, found);
 };
 keys.on("r", act("retry"));
 keys.on("h", act("hold"));

@@ -10,6 +10,7 @@ const TITLES = {
   delete: (n) => ngettext("Delete %(n)s delivery", "Delete %(n)s deliveries", n),
   restore: (n) => ngettext("Restore %(n)s delivery", "Restore %(n)s deliveries", n),
   priority: (n) => ngettext("Change the priority of %(n)s delivery", "Change the priority of %(n)s deliveries", n),
+  reroute: (n) => ngettext("Reroute %(n)s delivery", "Reroute %(n)s deliveries", n),
   undo: (n) => ngettext("Undo for %(n)s delivery", "Undo for %(n)s deliveries", n),
 };
 

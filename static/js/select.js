@@ -97,7 +97,7 @@ export class Selection {
   takeAll() {
     this.isAll = true;
     this.draw();
-    this.bar.querySelector("[data-action]")?.focus(); // the button that was pressed is gone
+    (this.bar.querySelector("[data-action]") || this.bar.querySelector("[data-select='none']")).focus(); // the button that was pressed is gone
   }
 
   clear() {

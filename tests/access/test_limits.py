@@ -43,6 +43,8 @@ CHANGES = {
     "suspension.lift": lambda who: limits.lift_suspension(who, 1),
     "domain.limits": lambda who: limits.set_domain_limits(who, "a.test", {"rate": "5/s"}),
     "domain.suspend": lambda who: limits.suspend_domain(who, "a.test"),
+    "site.suspend": lambda who: limits.suspend_site(who, 1),
+    "site.resume": lambda who: limits.resume_site(who, 1),
     "domain.resume": lambda who: limits.resume_domain(who, "a.test"),
     "source.create": lambda who: egress.create_source(who, {"name": "x"}),
     "source.change": lambda who: egress.change_source(who, 1, {"is_active": False}),
@@ -142,6 +144,26 @@ def test_a_domain_is_suspended_and_resumed() -> None:
         limits.suspend_domain(COMMAND, "a.test", until=timezone.now() - timedelta(seconds=1))
     with pytest.raises(Missing, match="nobody ever wrote"):
         limits.resume_domain(COMMAND, "other.test")
+
+
+def test_a_site_is_suspended_and_resumed_and_a_domain_stays_as_it_was() -> None:
+    put("a@a.test")
+    put("b@b.test")
+    row = site()
+    RecipientDomain.objects.update(site=row)
+    limits.suspend_domain(COMMAND, "b.test")
+    before = revision.number()
+    limits.suspend_site(COMMAND, row.pk, "they move")
+    assert revision.number() > before
+    assert not RecipientDomain.objects.due(timezone.now()).exists()
+    limits.resume_site(COMMAND, row.pk)
+    assert [each.name for each in RecipientDomain.objects.due(timezone.now())] == ["a.test"]
+    told = AuditEvent.objects.filter(action__startswith="site.").order_by("id")
+    assert [(each.action, each.target, each.detail["reason"]) for each in told] == [
+        ("site.suspend", "example.net", "they move"), ("site.resume", "example.net", "they move"),
+    ]  # fmt: skip
+    with pytest.raises(Wrong, match="not a time to come"):
+        limits.suspend_site(COMMAND, row.pk, until=timezone.now() - timedelta(seconds=1))
 
 
 def test_a_domains_limits_are_set() -> None:

@@ -13,16 +13,24 @@ from django.test import Client
 from django.utils import translation
 from django.utils.translation import trans_real
 
+from queueapp.models import Delivery
 from tests.dashboard import catalogue
 from tests.dashboard.catalogue import CLOSE, LANGUAGE, OPEN, ROOT, marked, sentences
 from tests.dashboard.rows import a_delivery
 
 # The templates that are done. Whoever does another one adds it here; the aim is all of them.
 DONE = (
-    "base.html", "bulk/*.html", "operations/*.html", "parts/*.html",
+    "base.html", "bulk/*.html", "operations/*.html", "parts/*.html", "deliveries/*.html", "message/*.html",
+    "mail/*.html", "board/*.html", "people/*.html", "audit/*.html", "routes/*.html",
+    *(f"overview/{name}.html" for name in (
+        "_attempt", "_depth", "_domain", "_domains", "_first_mail", "_headline", "_hour", "_latest", "_part",
+        "_runner", "page",
+    )),
 )  # fmt: skip
 _TAGS = re.compile(r"{%.*?%}|{#.*?#}|{{.*?}}", re.S)
 _BLOCKS = re.compile(r"{%\s*(blocktranslate|comment)\b.*?{%\s*end\1\s*%}", re.S)
+# Commands and searches are the same in every language; so are names of classes.
+_FIXED = re.compile(r"<code>[^<]*</code>|{%\s*block main_class\s*%}.*?{%\s*endblock\s*%}", re.S)
 _TRANSLATE = re.compile(r"""{%\s*translate\s+"([^"]+)"|_\("([^"]+)"\)""")
 _JS = re.compile(r'\bgettext\(\s*"([^"]+)"|\bngettext\(\s*"([^"]+)"')
 _SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-confirm", "data-confirm-title")
@@ -52,7 +60,7 @@ def done() -> list[Path]:
 @pytest.mark.parametrize("path", done(), ids=lambda path: str(path.relative_to(ROOT / "templates")))
 def test_nothing_is_said_that_can_not_be_translated(path: Path) -> None:
     words = _Words()
-    words.feed(_TAGS.sub(" ", _BLOCKS.sub(" ", path.read_text())))
+    words.feed(_TAGS.sub(" ", _BLOCKS.sub(" ", _FIXED.sub(" ", path.read_text()))))
     assert [word for word in words.found if word not in _NAMES] == []
 
 
@@ -66,7 +74,8 @@ def test_the_catalogue_has_every_sentence_of_the_templates() -> None:
     known = {one for one, _ in sentences("django")}
     for path in done():
         for match in _TRANSLATE.finditer(path.read_text()):
-            assert (match[1] or match[2]) in known, f"{path.name}: make words"
+            text = (match[1] or match[2]).replace("%", "%%")  # as gettext has it
+            assert text in known, f"{path.name}: make words"
 
 
 def test_the_catalogue_has_every_sentence_of_the_scripts() -> None:
@@ -95,6 +104,13 @@ def test_pages_speak_another_language(admin_client: Client) -> None:
     for text in ("Operations", "Skip to content", "No operations yet", "Keyboard", "Log out"):
         assert marked(text) in page
     assert "words.js" in page
+    page = admin_client.get("/deliveries").text
+    for text in ("Last reply", "deferred", "newest first", "Group by", "within 10 minutes", "Search"):
+        assert marked(text) in page
+    assert f"{OPEN}1 delivery{CLOSE}" in page
+    page = admin_client.get(f"/messages/{Delivery.objects.get().message_id}").text
+    for text in ("Envelope", "What became of it", "Not tried yet.", "Content"):
+        assert marked(text) in page
     dialog = admin_client.post("/bulk/ask", {"action": "delete", "q": ""}).text
     assert f"{OPEN}Delete 1 delivery{CLOSE}" in dialog
     assert marked("Reason") in dialog

@@ -122,6 +122,22 @@ def test_suspended_domains_wait_until_the_end_of_it() -> None:
 
 
 @pytest.mark.django_db
+def test_domains_of_a_suspended_site_wait_until_the_end_of_it() -> None:
+    now = timezone.now()
+    for name, until in (
+        ("now", now + timedelta(hours=1)),
+        ("over", now - timedelta(seconds=1)),
+        ("open", None),
+    ):
+        put(f"a@{name}.test")
+        site = Site.objects.create(key=name, name=name, route="mx", suspended_at=now, suspended_until=until)
+        RecipientDomain.objects.filter(name=f"{name}.test").update(site=site)
+    due = RecipientDomain.objects.due(now + timedelta(seconds=1))
+    assert [row.name for row in due] == ["over.test"]
+    assert to_of(claimed()[1]) == ["a@over.test"]
+
+
+@pytest.mark.django_db
 def test_sites_with_enough_work_are_left_out_and_unknown_ones_are_not() -> None:
     for name in ("busy", "free", "new"):
         put(f"a@{name}.test")

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from queueapp.management import acting
-from queueapp.models import AuditEvent, Delivery, Operation
+from queueapp.models import AuditEvent, Delivery, Operation, Route
 from queueapp.operations import run
 from tests.management.calls import manage
 from tests.models.rows import delivery
@@ -47,6 +47,17 @@ def test_each_verb_tells_programs_what_it_did(verb: str, state: str) -> None:
     assert set(Delivery.objects.filter(recipient__lt="d").values_list("priority", flat=True)) == {
         9 if verb == "priority" else 5
     }
+
+
+def test_reroute_by_the_name_of_a_route() -> None:
+    three()
+    Route.objects.create(name="backup", kind="mx")
+    done = manage("queue", "reroute", "--route", "backup", "to:a@x.test", "--yes")
+    assert (done.code, done.out) == (0, "1 rerouted.\n")
+    assert manage("queue", "count", "route:backup").out == "1\n"
+    done = manage("queue", "reroute", "--route", "nowhere", "--yes")
+    assert done.code == 2
+    assert "there is no route 'nowhere'" in done.err
 
 
 def test_release_and_restore() -> None:

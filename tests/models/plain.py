@@ -56,6 +56,8 @@ def term_selects(term: Term, row: Delivery, now: datetime) -> bool:
             return waits and compare(row.next_attempt_at - now, timedelta(seconds=value))
         case "priority":
             return compare(row.priority, value)
+        case "route":
+            return row.route is not None and whole(value, row.route.name)
         case "source":
             return message.source == value
         case "tag":

@@ -11,7 +11,7 @@ import pytest
 
 from queueapp.grammar import KEYS, GrammarError, Query, parse
 from queueapp.mail.classes import CLASSES
-from queueapp.models import Delivery, Message, RecipientDomain, Site
+from queueapp.models import Delivery, Message, RecipientDomain, Route, Site
 from queueapp.models.counting import Counted, count, count_of
 from queueapp.models.matching import condition, condition_of
 from queueapp.models.searching import Search
@@ -58,7 +58,11 @@ def make_rows(chance: random.Random) -> None:
     RecipientDomain.objects.bulk_create(domains)
     messages = [_message(chance, n) for n in range(N_ROWS // 2)]
     Message.objects.bulk_create(messages)
-    Delivery.objects.bulk_create([_delivery(chance, chance.choice(messages), domains) for _ in range(N_ROWS)])
+    ways = [None, *(Route.objects.create(name=name, kind="mx") for name in ("backup", "Backup-2"))]
+    rows = [_delivery(chance, chance.choice(messages), domains) for _ in range(N_ROWS)]
+    for row in rows:
+        row.route = chance.choice(ways)
+    Delivery.objects.bulk_create(rows)
 
 
 def _message(chance: random.Random, n: int) -> Message:
@@ -150,6 +154,7 @@ VALUES: dict[str, Callable[[random.Random], str]] = {
     "source": lambda chance: ":" + chance.choice(["smtp", "http", "api", "backend", "sendmail", "campaign"]),
     "login": lambda chance: ":" + quoted(chance.choice(["shop", "SHOP", "sh*", "50%_off", "sho"])),
     "tag": lambda chance: ":" + starred(chance, chance.choice(TAGS)),
+    "route": lambda chance: ":" + starred(chance, chance.choice(["backup", "Backup-2", "nowhere"])),
     "campaign": lambda chance: ":" + starred(chance, chance.choice(["spring", "Autumn"])),
     "host": lambda chance: ":native",
     "id": lambda chance: f":{chance.choice([chance.choice(_ids()), 0, 2**31, 2**63 - 1])}",
@@ -187,7 +192,7 @@ def loaded() -> list[Delivery]:
         RecipientDomain.objects.filter(pk=domain.pk).update(
             **{f"n_{state}": states.count(state) for state in STATES}
         )
-    return list(Delivery.objects.select_related("message", "domain__site"))
+    return list(Delivery.objects.select_related("message", "domain__site", "route"))
 
 
 def test_it_knows_every_key_of_the_grammar() -> None:

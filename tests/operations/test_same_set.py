@@ -45,7 +45,7 @@ ROWS = st.lists(
 )  # fmt: skip
 STEPS = st.lists(st.sampled_from(["arrive", "claim", "deliver", "defer", "hold", "release"]), max_size=4)
 EXAMPLES = int(os.environ.get("MAILWEIR_TEST_EXAMPLES", "6"))
-ACTION = st.sampled_from(["retry", "hold", "release", "bounce", "delete", "restore", "priority"])
+ACTION = st.sampled_from(["retry", "hold", "release", "bounce", "delete", "restore", "priority", "reroute"])
 
 
 class _Undone(Exception):
@@ -202,4 +202,4 @@ def test_what_was_confirmed_is_what_is_done(
 
 
 def _arguments(action: str) -> dict[str, Any]:
-    return {"priority": 8} if action == "priority" else {}
+    return {"priority": {"priority": 8}, "reroute": {"route": "default"}}.get(action, {})

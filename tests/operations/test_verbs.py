@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from queueapp.access.change import COMMAND
-from queueapp.models import Attempt, Delivery, Message, Operation, RecipientDomain, State
+from queueapp.access.change import COMMAND, Actor, NotAllowed, Wrong
+from queueapp.models import (
+    Attempt,
+    AuditEvent,
+    Delivery,
+    Message,
+    Operation,
+    RecipientDomain,
+    Route,
+    State,
+)
 from queueapp.operations import actions, run
 from queueapp.operations.exceptions import page
 from tests.engine.queue import n_wrong_counters, states
@@ -54,14 +63,22 @@ AFTER = {
     "delete": dict.fromkeys(("queued", "deferred", "held"), "deleted"),
     "restore": {"deleted": "queued"},
     "priority": {},
+    "reroute": {},
 }
-DONE = {"retry": 1, "priority": 3}
+DONE = {"retry": 1, "priority": 3, "reroute": 3}
+
+
+def arguments(action: str) -> dict[str, Any] | None:
+    if action == "reroute":
+        Route.objects.get_or_create(name="backup", kind="relay", host="backup.test")
+        return {"route": "backup"}
+    return {"priority": 9} if action == "priority" else None
 
 
 @pytest.mark.parametrize("action", list(AFTER))
 def test_it_changes_what_it_is_for_and_says_why_the_rest_was_left(action: str) -> None:
     one_of_each()
-    made = do(action, "domain:x.test", arguments={"priority": 9} if action == "priority" else None)
+    made = do(action, "domain:x.test", arguments=arguments(action))
     expected = {f"{state}@x.test": AFTER[action].get(state, state) for state in STATES}
     found = states()
     assert {name: found[name] for name in expected} == expected
@@ -82,13 +99,41 @@ def test_undo_brings_back_exactly_what_was(action: str) -> None:
     if action == "restore":
         names.remove("finished_at")
     before = list(Delivery.objects.order_by("id").values(*names))
-    made = do(action, reason="because", arguments={"priority": 9} if action == "priority" else None)
+    made = do(action, reason="because", arguments=arguments(action))
     assert list(Delivery.objects.order_by("id").values(*names)) != before
     undone = finish(actions.undo(COMMAND, made.pk))
     assert list(Delivery.objects.order_by("id").values(*names)) == before
     assert (undone.n_done, undone.n_skipped) == (made.n_done, 0)
     made.refresh_from_db()
     assert made.state == "undone"
+
+
+def test_reroute_leads_by_the_route_and_back_and_its_name_is_searched_for() -> None:
+    rows = [delivery(f"{name}@x.test", next_attempt_at=AT) for name in "ab"]
+    do("reroute", f"id:{rows[0].pk}", arguments=arguments("reroute"))
+    assert Delivery.objects.matching("route:backup").get() == rows[0]
+    assert Delivery.objects.matching("-route:*").get() == rows[1]
+    made = do("reroute", "route:backup", arguments={"route": "default"})
+    assert (made.n_done, made.arguments) == (1, {"route": "default", "route_id": None})
+    assert not Delivery.objects.filter(route__isnull=False).exists()
+    undone = finish(actions.undo(COMMAND, made.pk))
+    assert undone.n_done == 1
+    assert str(Delivery.objects.get(pk=rows[0].pk).route) == "backup"
+
+
+def test_reroute_is_for_administrators_and_needs_a_route_that_is_there() -> None:
+    delivery("a@x.test", next_attempt_at=AT)
+    operator = Actor("olga", frozenset({"read", "operate"}))
+    with pytest.raises(NotAllowed):
+        actions.create(operator, "reroute", q="", expect=1, arguments=arguments("reroute"))
+    made = do("reroute", arguments=arguments("reroute"))
+    with pytest.raises(NotAllowed):
+        actions.undo(operator, made.pk)
+    assert AuditEvent.objects.filter(actor="olga", is_refused=True).count() == 2
+    for wrong in ({}, {"route": "nowhere"}, {"route": 7}):
+        with pytest.raises(Wrong) as caught:
+            actions.create(COMMAND, "reroute", q="", expect=1, arguments=wrong)
+        assert caught.value.field == "route"
 
 
 def test_undo_leaves_what_somebody_changed_since() -> None:

@@ -26,7 +26,7 @@ from queueapp.management.base import Command as Base
 from queueapp.management.base import Failed, WrongUsage
 from queueapp.management.demo.scenes import SCENES, all_domains
 from queueapp.management.demo.sending import Target, Traffic
-from queueapp.models import ApiKey, Route, SmtpLogin
+from queueapp.models import ApiKey, RecipientDomain, Route, SmtpLogin
 from queueapp.workers import runfile
 
 MOST_RATE, LONGEST = 1000.0, 3600.0
@@ -73,6 +73,9 @@ class Command(Base):
             first = next((row for row in routes if matches(row.pattern, domain)), None)
             if first and first.kind != "sandbox":
                 raise Failed(f"The demo sends to the sandbox only, and the route {first} takes {domain}.")
+        led = RecipientDomain.objects.filter(name__in=all_domains(), route__isnull=False)
+        for row in led.exclude(route__kind="sandbox").select_related("route"):
+            raise Failed(f"The demo sends to the sandbox only, and {row} was led to the route {row.route}.")
         return found
 
     def _watch(self, traffic: Traffic) -> None:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from queueapp.grammar import GrammarError, parse
-from queueapp.management import acting
+from queueapp.management import acting, once_more
 from queueapp.management.base import Command as Base
 from queueapp.management.base import WrongUsage
 from queueapp.management.columns import columns, printable
@@ -23,7 +23,7 @@ from queueapp.models.matching import condition_of
 _HEADINGS = ("ID", "STATE", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST REPLY")
 _DEFAULT_LIMIT = 50
 _COUNT_CAP = 10_000
-_VALUED = ("--limit", "--reason", "--settings", "--pythonpath", "--verbosity")
+_VALUED = ("--limit", "--reason", "--route", "--to", "--settings", "--pythonpath", "--verbosity")
 
 
 class Command(Base):
@@ -31,7 +31,7 @@ class Command(Base):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="list|count|" + "|".join(acting.VERBS)
+            dest="verb", required=True, metavar="list|count|" + "|".join([*acting.VERBS, *once_more.VERBS])
         )
         listing = verbs.add_parser("list", help="the newest that match")
         listing.add_argument("--limit", type=int, default=_DEFAULT_LIMIT, help="rows; 0 is all (default 50)")
@@ -41,12 +41,18 @@ class Command(Base):
             verb.add_argument("--json", action="store_true", help="for programs: all fields, a line a row")
         for name, (text, _) in acting.VERBS.items():
             self._add_verb(verbs.add_parser(name, help=text), name)
+        for name, text in once_more.VERBS.items():
+            once_more.add_arguments(verbs.add_parser(name, help=text), name)
 
     def _add_verb(self, verb: CommandParser, name: str) -> None:
         if name == "undo":
             verb.add_argument("operation", type=int, help="its number")
         elif name == "priority":
             verb.add_argument("priority", type=int, help="0 to 9; 9 is sent first")
+        elif name == "reroute":
+            verb.add_argument(
+                "--route", required=True, metavar="NAME", help="its name; default: as their domains go"
+            )
         if name != "undo":
             verb.add_argument("query", nargs="*", metavar="QUERY", help="the search grammar; none is all")
             verb.add_argument("--reason", default="", help="for the audit; a hold shows it")
@@ -59,6 +65,8 @@ class Command(Base):
     def run(self, **options: Any) -> int | None:
         if options["verb"] == "undo":
             return acting.undo(options["operation"], options, self.stdout.write, self.stderr.write)
+        if options["verb"] in once_more.VERBS:
+            return once_more.act(options, self.stdout.write)
         text = " ".join(options["query"])
         if options["verb"] in acting.VERBS:
             try:

@@ -70,7 +70,7 @@ def _steps(recipient: Address, sender: Address | None, asked: Asked) -> Iterator
     domain = RecipientDomain.objects.filter(name=recipient.domain).first()
     yield from _domain(recipient.domain, domain)
     try:
-        lead = asyncio.run(_lead(recipient.domain))
+        lead = asyncio.run(_lead(recipient.domain, domain.route_id if domain else None))
     except NoWay as error:
         outcome = error.outcome
         text = f"there is no way to {recipient.domain}: {outcome.text} ({outcome.reply_class})"
@@ -164,6 +164,11 @@ def _site(lead: Lead, row: Site | None) -> Iterator[Finding]:
         told += "; how many are in use is not known while Redis is away"
     yield ok("site", f"{told} (site {row.pk})")
     now = timezone.now()
+    if row.is_suspended(now):
+        until = f"until {_at(row.suspended_until)}" if row.suspended_until else "until it is resumed"
+        reason = f" ({row.suspended_reason})" if row.suspended_reason else ""
+        text = f"{row.name} is suspended {until}{reason}"
+        yield fail("site", text, f"Resume it: POST /api/v1/sites/{row.pk}/resume")
     if row.backoff_until and row.backoff_until > now:
         text = (
             f"{row.name} backs off until {_at(row.backoff_until)} ({row.backoff_class}): {row.backoff_reply}"
@@ -245,8 +250,8 @@ def _runners() -> Finding:
     return warn("runners", "none at work, and MAILWEIR_WORKERS=0 here", "Run workers on another machine.")
 
 
-async def _lead(domain: str) -> Lead:
-    return await Router(_in_thread).lead(domain)
+async def _lead(domain: str, route_id: int | None) -> Lead:
+    return await Router(_in_thread).lead(domain, route_id)
 
 
 def _in_thread(function: Callable[[], Any]) -> Awaitable[Any]:

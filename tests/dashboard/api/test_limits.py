@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from queueapp.models import AuditEvent, RecipientDomain, Site, Suspension
+from queueapp.models import AuditEvent, Delivery, RecipientDomain, Site, Suspension
 from tests.dashboard.api.asking import is_error, key, with_key
 from tests.engine.queue import put
 
@@ -48,6 +48,23 @@ def test_a_site_is_read_changed_and_read_again(admin: Client) -> None:
     assert changed.json()["limits"]["max_mails"] == {"value": 1000, "is_own": False}
     event = AuditEvent.objects.get(action="site.limits")
     assert (event.actor, event.origin) == ("boss", "127.0.0.1")
+
+
+def test_a_site_is_suspended_resumed_and_retried(admin: Client) -> None:
+    pk = site().pk
+    stopped = send(admin, "POST", f"/sites/{pk}/suspend", {"reason": "they move"}).json()
+    assert (stopped["is_suspended"], stopped["suspended_reason"], stopped["state"]) == (
+        True, "they move", "suspended",
+    )  # fmt: skip
+    assert send(admin, "POST", f"/sites/{pk}/resume").json()["is_suspended"] is False
+    RecipientDomain.objects.update(n_queued=0, n_deferred=1)
+    Delivery.objects.update(state="deferred")
+    told = is_error(send(admin, "POST", f"/sites/{pk}/retry", {"expect": 7}), 409, "count_differs", "expect")
+    assert told["count"] == 1
+    made = send(admin, "POST", f"/sites/{pk}/retry", {"expect": 1, "reason": "they are back"})
+    assert made.status_code == 202
+    assert (made.json()["q"], made.json()["matched"]) == ("site:example.net state:deferred", 1)
+    is_error(send(admin, "POST", "/sites/4711/retry", {"expect": 1}), 404, "not_found")
 
 
 def test_sites_come_in_pages(admin: Client) -> None:

@@ -53,6 +53,20 @@ def test_it_works(client: Client) -> None:
     assert ([each["id"] for each in more["items"]], more["next"]) == ([told["id"]], None)
 
 
+def test_reroute_takes_the_name_of_a_route() -> None:
+    ids, client = three(), with_key(key("admin"))
+    assert post(client, "/api/v1/routes", name="backup", kind="relay", host="b.test").status_code == 201
+    told = is_error(post(client, action="reroute", ids=ids), 422, "invalid", "route")
+    assert "name of a route" in told["detail"]
+    asked = {"action": "reroute", "ids": ids, "route": "backup"}
+    assert post(client, f"{URL}/preview", **asked).json()["touchable"] == 3
+    made = post(client, **asked).json()
+    assert made["arguments"] == {"route": "backup"}
+    run.work()
+    assert client.get(f"/api/v1/deliveries/{ids[0]}").json()["route"] == "backup"
+    is_error(post(with_key(key("operate", name="op")), **asked), 403, "scope_missing")
+
+
 def test_another_number_is_asked_again_and_nothing_is_done(client: Client) -> None:
     three()
     told = is_error(

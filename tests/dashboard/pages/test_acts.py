@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from queueapp.models import AuditEvent, Operation, RecipientDomain, Site, Suspension
+from queueapp.models import AuditEvent, Operation, RecipientDomain, Route, Site, Suspension
 from tests.dashboard.rows import HOSTILE, a_delivery, a_domain, a_site, now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -48,6 +48,69 @@ def test_a_domain_is_suspended_with_reason_and_end_and_resumed(admin_client: Cli
     assert list(AuditEvent.objects.order_by("pk").values_list("action", flat=True)) == [
         "domain.suspend", "domain.resume",
     ]  # fmt: skip
+
+
+def test_a_whole_site_is_retried_suspended_and_resumed(admin_client: Client) -> None:
+    site = a_site()
+    for name in ("a.test", "b.test"):
+        a_delivery(domain=name, state="deferred")
+    RecipientDomain.objects.update(site=site)
+    page = f"/sites/{site.pk}"
+    form = admin_client.get(f"{page}/retry").text
+    assert "Retry 2 deliveries to mx.example?" in form
+    seen = form.partition('name="seen" value="')[2].partition('"')[0]
+    wrong = admin_client.post(f"{page}/retry", {"expect": "5", "seen": seen}, **IN_A_DIALOG)
+    assert (wrong.status_code, Operation.objects.count()) == (422, 0)
+    done = admin_client.post(f"{page}/retry", {"expect": "2", "seen": seen}, **IN_A_DIALOG)
+    assert "retries 2 deliveries to mx.example." in done.json()["done"]
+    assert Operation.objects.get().q == "site:mx.example state:deferred"
+    assert "its 2 domains" in admin_client.get(f"{page}/suspend").text
+    assert admin_client.post(f"{page}/suspend", {"reason": ""}, **IN_A_DIALOG).status_code == 422
+    admin_client.post(f"{page}/suspend", {"reason": "they move", "until": "4h"}, **IN_A_DIALOG)
+    shown = admin_client.get(page).text
+    for text in ("they move", "Resume", "admin"):
+        assert text in shown
+    assert "Its site is suspended: they move" in admin_client.get("/domains/a.test").text
+    assert f"{page}/resume" in admin_client.get("/board?by=site").text
+    done = admin_client.post(f"{page}/resume", **IN_A_DIALOG)
+    assert done.json() == {"done": "mx.example is resumed."}
+    assert Site.objects.get().suspended_at is None
+
+
+def test_a_domain_is_led_by_another_way(admin_client: Client) -> None:
+    domain()
+    assert "add one on the page Routes" in admin_client.get("/domains/a.test/route").text
+    Route.objects.create(name="backup", kind="relay", host="b.test")
+    form = admin_client.get("/domains/a.test/route").text
+    assert '<option value="backup">backup: b.test:25</option>' in form
+    done = admin_client.post("/domains/a.test/route", {"route": "backup"}, **IN_A_DIALOG)
+    assert done.json() == {"done": "a.test goes by backup."}
+    assert str(RecipientDomain.objects.get().route) == "backup"
+    assert "the route backup" in admin_client.get("/domains/a.test").text
+
+
+def test_routes_are_made_and_removed_on_their_page(admin_client: Client) -> None:
+    assert "There is none yet" in admin_client.get("/routes").text
+    typed = {
+        "name": "backup",
+        "kind": "relay",
+        "host": "",
+        "port": "587",
+        "tls": "none",
+        "password": "s3cret",
+    }
+    wrong = admin_client.post("/routes", typed)
+    assert wrong.status_code == 422
+    assert 'value="backup"' in wrong.text
+    assert "s3cret" not in wrong.text
+    admin_client.post("/routes", {**typed, "host": "b.test", "username": "us"})
+    page = admin_client.get("/routes").text
+    assert "b.test:587" in page
+    assert "s3cret" not in page
+    row = Route.objects.get()
+    assert (row.password, row.port) == ("s3cret", 587)
+    admin_client.post(f"/routes/{row.pk}/remove")
+    assert not Route.objects.exists()
 
 
 def test_a_form_that_holds_what_can_not_be_comes_back_as_it_was(admin_client: Client) -> None:

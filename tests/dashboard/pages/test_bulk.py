@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain
+from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain, Route
+from tests.dashboard.people import as_role
 from tests.dashboard.rows import HOSTILE, a_delivery, a_message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -43,6 +45,50 @@ def test_it_works(admin_client: Client) -> None:
     assert (told["action"], told["matched"], told["reason"]) == ("delete", 6, "Old")
     assert Operation.objects.get().pk == told["id"]
     assert AuditEvent.objects.get(action="operation.create").n == 6
+
+
+@pytest.mark.parametrize(
+    ("role", "acts", "says_why"),
+    [
+        ("viewer", set(), True),
+        ("campaigns", {"export"}, True),
+        ("operator", {"retry", "hold", "release", "priority", "export", "bounce", "delete"}, False),
+        (
+            "administrator",
+            {"retry", "hold", "release", "priority", "reroute", "export", "bounce", "delete"},
+            False,
+        ),
+    ],
+)
+def test_the_bar_offers_what_the_role_may_and_says_why_not_the_rest(
+    role: str, acts: set[str], says_why: bool
+) -> None:
+    some(1)
+    page = as_role(role).get("/deliveries").text
+    found = set(re.findall(r'data-action="(\w+)"', page)) | ({"export"} if "data-export" in page else set())
+    assert found == acts
+    assert ("give you the permission" in page) is says_why
+
+
+def test_reroute_asks_which_way_and_tells_what_there_is(admin_client: Client) -> None:
+    rows = some(2)
+    assert "add one" in ask(admin_client, "reroute", ids=ids(rows))
+    Route.objects.create(name="backup", kind="relay", host="b.test", port=587, password="s3cret")
+    Route.objects.create(pattern="*", kind="mx")
+    dialog = ask(admin_client, "reroute", ids=ids(rows))
+    assert '<option value="backup">backup: b.test:587</option>' in dialog
+    assert dialog.count("<option") == 3  # one to choose, the route, no way of their own
+    assert "s3cret" not in dialog
+    asked = {"action": "reroute", "ids": ids(rows), "expect": "2", "touched": "2", "route": "nowhere"}
+    answer = admin_client.post("/bulk/start", asked)
+    assert (answer.status_code, Operation.objects.count()) == (422, 0)
+    assert "there is no route" in answer.text
+    assert 'aria-describedby="ask-route-error"' in answer.text
+    answer = admin_client.post("/bulk/start", {**asked, "route": ""})
+    assert "Choose the way that they take." in answer.text
+    answer = admin_client.post("/bulk/start", {**asked, "route": "backup"})
+    assert answer.json()["arguments"] == {"route": "backup"}
+    assert "Reroute 2 deliveries" in admin_client.get(f"/operations/{answer.json()['id']}").text
 
 
 def test_the_same_click_twice_is_one_operation(admin_client: Client) -> None:

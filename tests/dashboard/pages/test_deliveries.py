@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from dashboard.filters import Page
+from dashboard.pages.list_parts import told
 from queueapp.models import AuditEvent, SavedView, searching
 from queueapp.models.budget import Clock
 from tests.dashboard.rows import HOSTILE, a_delivery, a_domain, a_message, a_site
@@ -267,3 +269,18 @@ def test_who_may_not_share_is_refused(client: Client) -> None:
     assert AuditEvent.objects.get().is_refused
     assert client.post("/deliveries/views", {"name": "x"}).status_code == 302
     assert SavedView.objects.get().owner == "user:viewer"
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (Page(count=1), "1 delivery"),
+        (Page(count=10_000, count_is_exact=False), "More than 10,000 deliveries"),
+        (Page(count=12, count_is_exact=False), "At least 12 deliveries"),
+        (Page(count=10_000, count_is_exact=False, about=340_000), "About 340,000 deliveries"),
+        (Page(count=10_000, count_is_exact=False, about=1_200_000), "About 1.2 million deliveries"),
+        (Page(count=10_000, count_is_exact=False, about=3_000_000), "About 3 million deliveries"),
+    ],
+)
+def test_how_well_a_number_is_known_is_said(page: Page[Any], words: str) -> None:
+    assert told(page) == words

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from queueapp.models import AttemptTranscript, Message
 from tests.dashboard.people import as_role
 from tests.dashboard.rows import HOSTILE, SOURCE, a_delivery, a_message, a_runner, an_attempt, now
+from tests.mail.test_pictures import png
 
 pytestmark = pytest.mark.django_db
 
@@ -220,6 +222,16 @@ def test_it_frames_html_without_any_right(admin_client: Client) -> None:
     assert answer["Cache-Control"] == "no-store"
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert "<p>Hello</p>" in answer.text
+
+
+def test_pictures_that_the_mail_brings_along_are_in_its_html(admin_client: Client) -> None:
+    made = EmailMessage()
+    made.set_content('<p>Hi</p><img src="cid:logo@x.test"><img src="https://x.test/spy">', subtype="html")
+    made.add_related(png(), "image", "png", cid="<logo@x.test>")
+    answer = admin_client.get(f"/messages/{a_message(made.as_bytes()).pk}/html")
+    assert 'src="data:image/png;base64,' in answer.text
+    assert "cid:" not in answer.text
+    assert "img-src data:;" in answer["Content-Security-Policy"]  # and so the other one is not fetched
 
 
 def test_it_answers_404_where_there_is_no_html(admin_client: Client) -> None:

@@ -46,6 +46,8 @@ def one_of_each() -> dict[str, str]:
     a_domain("held.test", n_held=1, site=at_site("held.test"))
     a_domain("idle.test", n_delivered=1, site=at_site("idle.test"))
     a_domain("suspended.test", n_queued=1, suspended_at=at - SOON, site=at_site("suspended.test"))
+    stopped = at_site("stopped.test", suspended_at=at - SOON, suspended_reason="they move")
+    a_domain("stopped.test", n_queued=1, site=stopped)
     back = at_site("back.test", backoff_since=at - SOON, backoff_until=at + SOON, **off)
     a_domain("back.test", n_deferred=1, site=back)
     dead = at_site("dead.test", backoff_since=at - LONG, backoff_until=at - SOON, **off)
@@ -62,7 +64,8 @@ def one_of_each() -> dict[str, str]:
     )
     return {
         "flowing.test": "flowing", "waiting.test": "waiting", "held.test": "held", "idle.test": "idle",
-        "suspended.test": "suspended", "back.test": "backing_off", "dead.test": "dead",
+        "suspended.test": "suspended", "stopped.test": "suspended", "back.test": "backing_off",
+        "dead.test": "dead",
         "paced.test": "throttled", "told.test": "throttled", "blocked.test": "suspended",
     }  # fmt: skip
 
@@ -82,7 +85,9 @@ def test_it_filters_by_each_state(kind: str) -> None:
         names = {name for name, each in wanted.items() if each == state}
         assert ({row["name"] for row in found.rows}, found.count) == (names, len(names))
     stuck = board.page(kind, {"state": "stuck"}, now()).rows
-    assert {row["name"] for row in stuck} == {"suspended.test", "back.test", "dead.test", "blocked.test"}
+    assert {row["name"] for row in stuck} == {
+        "suspended.test", "stopped.test", "back.test", "dead.test", "blocked.test",
+    }  # fmt: skip
     assert "idle.test" not in {row["name"] for row in board.page(kind, {}, now()).rows}
     assert [row["name"] for row in board.page(kind, {"q": "DEA"}, now()).rows] == ["dead.test"]
 
@@ -99,6 +104,11 @@ def test_it_tells_why_since_when_and_what_comes_next() -> None:
     assert (rows["suspended.test"]["cause"], rows["suspended.test"]["next_at"]) == (
         "Suspended by a person.", None,
     )  # fmt: skip
+    assert rows["stopped.test"]["cause"] == "Its site is suspended: they move"
+    assert rows["stopped.test"]["is_suspended"] is False  # not by itself
+    of_site = {row["name"]: row for row in board.page("site", {}, now()).rows}["stopped.test"]
+    assert (of_site["cause"], of_site["is_suspended"]) == ("they move", True)
+    assert of_site["since"] < now()
     assert rows["told.test"]["reply"] == "421 slow down"
     assert "rate that is set" in rows["paced.test"]["cause"]
     assert rows["flowing.test"]["cause"] == ""
