@@ -1,4 +1,4 @@
-"""A rule as a form and as a sentence: "Due mail is not tried (10 min or more) for 5 min: tell ops@example.com."
+"""A rule as a form and as a sentence: "Due mail is not tried (10 min or more) for 5 min: tell us."
 
 What is typed is text: spans such as `90s`, `10m`, `2h`, `1d`, addresses with commas or on lines of their own.
 """
