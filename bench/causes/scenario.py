@@ -1,4 +1,4 @@
-"""One scenario: a system of its own, what brings the cause about, and how long until the diagnosis names it."""
+"""One scenario: a system of its own, what brings the cause about, and how soon it is named."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Stage:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return dict(json.load(answer))
 
-    def causes(self) -> list[dict[str, Any]]:
-        """What the diagnosis says now; nothing where nobody answers."""
+    def causes(self) -> list[dict[str, Any]] | None:
+        """What the diagnosis says now; None where nobody answers, or nobody has looked."""
         with contextlib.suppress(OSError, urllib.error.URLError, KeyError, ValueError):
             found = self.ask("/api/v1/diagnosis")
-            return [] if found["is_stale"] else found["causes"]
-        return []
+            return None if found["is_stale"] else list(found["causes"])
+        return None
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def play(name: str, scenario: Scenario, folder: Path) -> Result:
 def _wait(result: Result, stage: Stage, scenario: Scenario) -> None:
     began, found = time.monotonic(), list[dict[str, Any]]()
     while time.monotonic() - began < WITHIN:
-        found = stage.causes()
-        if _first(found) == scenario.cause and scenario.proof in _whole(found[:1]):
+        now = stage.causes()
+        found = now or []
+        if now is not None and _first(found) == scenario.cause and scenario.proof in _whole(found[:1]):
             break
         time.sleep(0.5)
     result.seconds, result.named = time.monotonic() - began, _first(found)
@@ -103,7 +104,8 @@ def _wait(result: Result, stage: Stage, scenario: Scenario) -> None:
         others = ", ".join(each["cause"] for each in found) or "nothing"
         result.wrong = f"named: {others}"
         return
-    result.evidence, result.remedy = evidence_of(found[0]), found[0]["remedy"]
+    if found:
+        result.evidence, result.remedy = evidence_of(found[0]), found[0]["remedy"]
     if scenario.proof not in _whole(found[:1]):
         result.wrong = f"the proof lacks {scenario.proof!r}"
     time.sleep(STAYS)

@@ -76,7 +76,8 @@ def _reverse() -> Scenario:
         stage.send([*_to("said.test"), *_to("fine.test", 5)])
 
     return Scenario(
-        "reverse_dns", "a receiver wants a PTR record; we have none", _world({"said.test": reply, **_FINE}), bring,
+        "reverse_dns", "a receiver wants a PTR record; we have none",
+        _world({"said.test": reply, **_FINE}), bring,
         "there is none",
     )  # fmt: skip
 
@@ -308,21 +309,29 @@ SCENES: dict[str, Callable[[], Scenario]] = {
         "421 4.7.0 mx.said.test Error: too many connections from 127.0.0.1", "too many connections",
     ),
     "greylisting": lambda: _says(
-        "greylisting", "a receiver greylists", "450 4.2.0 Greylisted, see https://postgrey.said.test/help", "Greylisted"
+        "greylisting", "a receiver greylists",
+        "450 4.2.0 Greylisted, see https://postgrey.said.test/", "Greylisted",
     ),
     "rate-limit": lambda: _says(
         "rate_limit", "a receiver limits our rate",
         "421 4.7.28 Our system has detected an unusual rate of unsolicited mail", "unusual rate",
     ),
-    "mailbox-full": lambda: _says("mailbox_full", "mailboxes are full", "452 4.2.2 Mailbox over quota", "over quota"),
+    "mailbox-full": lambda: _says(
+        "mailbox_full", "mailboxes are full", "452 4.2.2 Mailbox over quota", "over quota",
+    ),
     "blocklist": lambda: _says(
         "blocklist", "a receiver blocks our address",
-        "554 5.7.1 Service unavailable; Client host [127.0.0.1] blocked using zen.spamhaus.org", "zen.spamhaus.org",
+        "554 5.7.1 Service unavailable; Client host [127.0.0.1] blocked using zen.spamhaus.org",
+        "zen.spamhaus.org",
     ),
     "authentication": _authentication,
-    "content": lambda: _says("content", "a receiver refuses content", "550 5.7.1 Message rejected as spam", "as spam"),
+    "content": lambda: _says(
+        "content", "a receiver refuses content", "550 5.7.1 Message rejected as spam", "as spam",
+    ),
     "reverse-dns": _reverse,
-    "tls": lambda: _says("tls", "a receiver offers no TLS, which we demand", "", "TLS", MAILWEIR_TLS="required"),
+    "tls": lambda: _says(
+        "tls", "a receiver offers no TLS, which we demand", "", "TLS", MAILWEIR_TLS="required",
+    ),
     "dns": _dns,
     "name-servers": _name_servers,
     "port-25": _port25,

@@ -1,4 +1,4 @@
-"""What a reply says, without what differs from mail to mail: numbers, ids, addresses, IP addresses.
+"""What a reply says, without what differs from mail to mail: numbers, ids, addresses, IPs, times, URLs.
 
     "<ann@example.com>: mailbox full, ref 3XyZ9" -> ("mailbox full, ref",) with any text around
 
@@ -12,8 +12,15 @@ import re
 
 LONGEST = 160
 
-# A run of characters with a digit or an @ in it, but not what encloses it.
-_VARYING = re.compile(r"[^\s<>()\[\]{}\"',;=]*[0-9@][^\s<>()\[\]{}\"',;=]*")
+# An address of the web; the words of a date; a run of characters with a digit or an @ in it, but not what
+# encloses it.
+_DATE = (
+    r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? (?=\d|[A-Z][a-z]{2} \d)"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b(?= \d)"
+)
+_VARYING = re.compile(
+    r"https?://[^\s<>()\[\]{}\"',;]+|" + _DATE + r"|[^\s<>()\[\]{}\"',;=]*[0-9@][^\s<>()\[\]{}\"',;=]*"
+)
 _AROUND = " \t<>()[]{}\"',;:="
 
 

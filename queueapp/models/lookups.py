@@ -85,6 +85,8 @@ class Among(Lookup):
         words = [str(word) for word in self.rhs]
         if not all(_WORD.fullmatch(word) for word in words):
             raise ValueError(f"{words!r} are not words of ours")
+        if len(words) == 1:
+            return f"{left} = '{words[0]}'", tuple(left_params)
         listed = ", ".join(f"'{word}'" for word in words)
         return f"{left} IN ({listed})", tuple(left_params)
 

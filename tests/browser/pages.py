@@ -14,8 +14,12 @@ from django.urls.resolvers import URLPattern
 
 from queueapp.access import reply_rules
 from queueapp.access.change import COMMAND
-from queueapp.models import ReplyRule, ReplyTrial
+from queueapp.engine.rules import effects, ruleset, shipped
+from queueapp.engine.rules.effects import Target
+from queueapp.engine.suspensions import Cause
+from queueapp.models import BackoffRule, Bookmark, ReplyRule, ReplyTrial
 from queueapp.operations import actions, run
+from queueapp.watch.diagnosis import look, store
 from tests.dashboard.alerts import a_group, a_notice, a_silence, an_alert, an_old_alert
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
 
@@ -34,6 +38,8 @@ def rows() -> int:
         )
         an_attempt(delivery)
     a_domain("suspended.example", n_queued=3, suspended_at=delivery.accepted_at, suspended_reason="By hand")
+    Bookmark.objects.filter(pk=store.NAME).delete()
+    look.look()
     return delivery.message_id
 
 
@@ -68,6 +74,22 @@ def reply_rule() -> tuple[ReplyRule, ReplyTrial]:
     return reply_rules.create(COMMAND, line, is_on=True), trial
 
 
+def effect() -> int:
+    """A login that was stopped; its mail is held."""
+    rule = next(each for each in ruleset.enabled("flood"))
+    cause = Cause("", "20,000 deliveries within a minute; at most 37 is usual for it")
+    return effects.begin(rule, Target("login", value="webshop"), cause, 20_000)[0].pk
+
+
+def rules() -> list[int]:
+    """One that is shipped, and one of somebody's own."""
+    own = BackoffRule.objects.create(
+        name="Evenings", classes=["busy"], scope="site", action="slow", rate="5/m"
+    )
+    shipped.sync()
+    return [own.pk, BackoffRule.objects.get(key="blocked").pk]
+
+
 def alerts() -> int:
     """What holds, one cause of several, what was, a silence, who was told; gives the number of an alert."""
     group = a_group()
@@ -86,10 +108,12 @@ def addresses() -> list[str]:
     rule, trial = reply_rule()
     known: dict[str, list[object]] = {
         "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk], "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
+        "site": [a_site().pk], "rule": rules(), "effect": [effect()],
+        "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
         "replies": ["pattern:spamhaus", "own:night"], "alert": [alerts()],
     }  # fmt: skip
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
+    found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
     client = _reader()
     for pattern in urlpatterns:
         assert isinstance(pattern, URLPattern)

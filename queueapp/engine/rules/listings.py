@@ -10,20 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from django.apps import apps
 from django.db.models import F, Sum
 
 from queueapp.engine.rules import effects, ruleset
 from queueapp.engine.rules.effects import Target
 from queueapp.engine.rules.ruleset import Rule
 from queueapp.engine.suspensions import Cause
-from queueapp.models import EgressPool, EgressSource, RuleCondition, RuleScope, Site
+from queueapp.models import (
+    EgressPool,
+    EgressSource,
+    Listing,
+    ListingKind,
+    RuleCondition,
+    RuleScope,
+    Site,
+)
 
 MOST = 200
 _HURTS = "danger"
-_LISTING = "Listing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,8 @@ def look() -> int:
 
 
 def confirmed() -> list[Listed]:
-    """What the checks of blocklists have confirmed, where there are such checks."""
-    try:
-        model: Any = apps.get_model("queueapp." + _LISTING)
-    except LookupError:
-        return []
-    rows = model.objects.confirmed().filter(kind__in=("ip4", "ip6"))
+    """What the checks of blocklists have confirmed."""
+    rows = Listing.objects.confirmed().filter(kind__in=(ListingKind.IP4, ListingKind.IP6))
     fields = ("target", "list_name", "severity", "reason")
     return [Listed(*each) for each in rows.values_list(*fields)[:MOST]]
 

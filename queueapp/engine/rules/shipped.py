@@ -15,6 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from queueapp.conf import duration
+from queueapp.mail.classes import BY_REPUTATION
 from queueapp.models import BackoffRule, revision
 
 _FILE = Path(__file__).with_name("shipped.toml")
@@ -34,7 +35,9 @@ def _entries() -> tuple[dict[str, Any], ...]:
     for place, entry in enumerate(tomllib.loads(_FILE.read_text(encoding="utf-8"))["rule"], 1):
         if unknown := entry.keys() - _DEFAULTS.keys():
             raise ValueError(f"rule {entry.get('key')!r} has unknown keys: {', '.join(sorted(unknown))}")
-        spans = {name: duration(entry[name]) for name in _SPANS if name in entry}
+        spans: dict[str, Any] = {name: duration(entry[name]) for name in _SPANS if name in entry}
+        if entry.get("lines") == ["by_reputation"]:
+            spans["lines"] = sorted(BY_REPUTATION)
         made.append({**_DEFAULTS, "position": 1000 + 10 * place, **entry, **spans})
     return tuple(made)
 

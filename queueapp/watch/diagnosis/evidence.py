@@ -25,7 +25,7 @@ def groups(rows: Iterable[Seen], weight: float = 1.0) -> list[Group]:
     """The largest first."""
     together: dict[tuple[Any, ...], list[Seen]] = {}
     for row in rows:
-        parts = gist(row.text)
+        parts = _gist(row.text)
         # What was set aside because of a reply has its text without its code: the same reply.
         key = (
             (row.reply_class, row.state, parts) if parts else (row.reply_class, row.state, row.code, row.text)
@@ -35,9 +35,14 @@ def groups(rows: Iterable[Seen], weight: float = 1.0) -> list[Group]:
     return [_group(some, weight) for some in largest]
 
 
+def _gist(text: str) -> tuple[str, ...]:
+    """What stays of a reply; what can't be printed varies, for no search may hold it."""
+    return gist("".join(char if char.isprintable() else " 0 " for char in text))
+
+
 def _group(rows: list[Seen], weight: float) -> Group:
     first = next((row for row in rows if row.code), rows[0])
-    group = _new(first, gist(first.text), is_one_code=len({row.code for row in rows}) == 1)
+    group = _new(first, _gist(first.text), is_one_code=len({row.code for row in rows}) == 1)
     for row in rows:
         _add(group, row)
     group["n"] = round(group["n"] * weight)

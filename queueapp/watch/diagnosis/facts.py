@@ -174,6 +174,8 @@ class Facts:
     attempted_at: datetime | None = None
     took: Mapping[int, float] = field(default_factory=dict)
     """Recipient domain: seconds that its last attempts took, the middle one of them."""
+    listed: tuple[tuple[str, str], ...] = ()
+    """(one of our addresses or domains, the blocklist that has it), the worst first."""
     n_finished: int = 0
     """Delivered, bounced or expired in the last hour."""
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)

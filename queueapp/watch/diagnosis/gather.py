@@ -27,12 +27,12 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from queueapp.models import Minute, RecipientDomain, SiteFigures, Suspension
+from queueapp.models import Listing, Minute, RecipientDomain, SiteFigures, Suspension
 from queueapp.models import Site as SiteRow
 from queueapp.watch.diagnosis.facts import Part, Site
 
 DEEPEST, DEEPEST_SITES = 300, 100
-MOST_FAILING = 500
+MOST_FAILING, MOST_LISTED = 500, 5
 _HOUR = timedelta(hours=1)
 _RECENT = timedelta(minutes=10)
 _OPEN = F("n_queued") + F("n_sending") + F("n_deferred") + F("n_held")
@@ -87,6 +87,12 @@ def claimable_for(now: datetime) -> float | None:
     """Seconds that the first domain in the line of the claim has waited. None: nothing may be claimed."""
     first = RecipientDomain.objects.due(now).aggregate(first=Min("due_at"))["first"]
     return (now - first).total_seconds() if first else None
+
+
+def listed(now: datetime) -> tuple[tuple[str, str], ...]:
+    """What is on a blocklist by two answers, or by the word of a receiver."""
+    rows = Listing.objects.hurting(now).order_by("-is_confirmed", "since")
+    return tuple(rows.values_list("target", "list_name")[:MOST_LISTED])
 
 
 def hour(now: datetime) -> tuple[int, int]:

@@ -67,6 +67,7 @@ def facts(now: datetime) -> Facts:
         failed=samples.failed(bounced, now),
         arrivals=arrivals,
         usual=samples.usual(arrivals, now),
+        listed=gather.listed(now),
         oldest_due_s=gather.claimable_for(now),
         attempted_at=attempted_at,
         took=took,

@@ -115,7 +115,7 @@ def arrivals(now: datetime) -> tuple[Arrival, ...]:
 
 
 def usual(found: tuple[Arrival, ...], now: datetime) -> dict[str, float]:
-    """Messages a minute that the sender of most of these sent before them, within a day."""
+    """Messages a minute that the sender of most of these sent before them within a day, while it sent."""
     if not found:
         return {}
     senders = [each.sender for each in found]
@@ -126,7 +126,7 @@ def usual(found: tuple[Arrival, ...], now: datetime) -> dict[str, float]:
     within = [at for at in ats if at > now - timedelta(days=1)]
     if not within:
         return {}
-    minutes = max((now - min(within)).total_seconds() / 60, 1.0)
+    minutes = max((max(within) - min(within)).total_seconds() / 60, 1.0)
     return {sender.lower(): len(within) / minutes}
 
 

@@ -56,7 +56,8 @@ def some(n: int, domain: str = "example.net", state: str = "queued", **values: A
     next_at = {"queued": at, "deferred": now + 5 * MINUTE}.get(state)
     row = {
         "domain": owner, "state": state, "accepted_at": at, "expires_at": now + timedelta(days=5),
-        "next_attempt_at": next_at, "last_attempt_at": now if state not in ("queued", "held") else None,
+        "next_attempt_at": next_at,
+        "last_attempt_at": None if state in ("queued", "held", "sending") else now,
         "finished_at": now if state in ("bounced", "delivered") else None, **values,
     }  # fmt: skip
     made = Delivery.objects.bulk_create(

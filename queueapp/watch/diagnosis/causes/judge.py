@@ -20,7 +20,7 @@ from queueapp.watch.diagnosis.facts import Facts, Part, Seen
 
 ENOUGH = 20
 """Sampled deliveries of a domain from which its causes are told by their shares."""
-FEW_FAILED = 3
+FEW_FAILED, RECEIVERS = 3, 2
 MOST_ROWS, MOST_LINES = 300, 3
 LATE = 300.0  # seconds
 SLOW = timedelta(seconds=20)
@@ -61,6 +61,7 @@ class _Judge:
         self._late()
         self._prove()
         self._tell_slow()
+        self._tell_reasons()
 
     # ── Counting ──────────────────────────────────────────────────────────────────────────────
 
@@ -113,9 +114,10 @@ class _Judge:
         for scope in scopes:
             self.open[scope] += part.n_open
         for cause, n, since in self._pieces(part):
+            is_estimate = CAUSES[cause].tier == RECEIVERS and not self.facts.deferred.is_whole
             for scope in scopes:
                 if n:
-                    self.add(scope, cause, n, since=since)
+                    self.add(scope, cause, n, since=since).is_estimate |= is_estimate
             if part.name and n and part.site_id:
                 self.found[("domain", part.name), cause].more["site"] = [part.site_id, part.site_name]
 
@@ -211,6 +213,15 @@ class _Judge:
             for scope in (ALL, ("domain", part.name)):
                 if finding := self.found.get((scope, "receiver_down")):
                     finding.lines.append(line)
+
+    def _tell_reasons(self) -> None:
+        if blocked := self.found.get((ALL, "blocklist")):
+            blocked.lines += [(target, f"is on the list {name}") for target, name in self.facts.listed]
+        stopped = [part for part in self.facts.parts if part.name and part.suspended_at and part.n_waiting]
+        for part in sorted(stopped, key=lambda each: -each.n_waiting)[:MOST_LINES]:
+            for scope in (ALL, ("domain", part.name)):
+                if finding := self.found.get((scope, "suspended")):
+                    finding.lines.append((part.name, part.suspended_reason or "no reason was given"))
 
     def _show(self, row: Seen, cause: str) -> None:
         for scope in self._scopes(row) if cause else ():

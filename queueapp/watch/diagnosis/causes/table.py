@@ -81,7 +81,7 @@ _TABLE = (
     # ── Roots on our side ─────────────────────────────────────────────────────────────────────
     Cause(
         "suspended", 1, "warning", "Somebody stopped it",
-        "Mail to a domain that a person has suspended waits until it is resumed.",
+        "Mail to a domain that a person or a rule has suspended waits until it is resumed.",
         "Ask who stopped it and why, then resume the domain.",
         "somebody-stopped-it", ("resume", "open"),
     ),
