@@ -1,4 +1,4 @@
-"""A rule as a form and as a sentence: "When the oldest due mail is older than 10 min for 5 min: critical."
+"""A rule as a form and as a sentence: "Due mail is not tried (10 min or more) for 5 min: tell us."
 
 What is typed is text: spans such as `90s`, `10m`, `2h`, `1d`, addresses with commas or on lines of their own.
 """
@@ -11,21 +11,30 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.utils.module_loading import import_string
+
 from dashboard.pages.alert_words import SCOPES, amount
 from dashboard.templatetags.times import duration
 from queueapp.access.change import Wrong
 from queueapp.models import AlertRule
 
-CONDITIONS: dict[str, tuple[str, str]] = {}
-"""name: (what it looks at, unit)."""
 _SPAN = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+def conditions() -> dict[str, tuple[str, str]]:
+    """name: (what it looks at, unit); empty where none is built in."""
+    try:
+        known = import_string("queueapp.watch.alerts.conditions.BY_NAME")
+    except ImportError:
+        return {}
+    return {name: (condition.title, condition.unit) for name, condition in known.items()}
+
+
 def sentence(rule: AlertRule) -> str:
-    title, unit = CONDITIONS.get(rule.condition, (rule.condition.replace("_", " "), ""))
+    title, unit = conditions().get(rule.condition, (rule.condition.replace("_", " "), ""))
     about = "" if rule.scope == "all" else f" of {rule.only or SCOPES.get(rule.scope, rule.scope)}"
-    than = f" is more than {amount(rule.threshold, unit)}" if rule.threshold is not None else ""
+    than = f" ({amount(rule.threshold, unit)} or more)" if rule.threshold is not None else ""
     holds = rule.holds_for.total_seconds()
     told = f"for {duration(holds)}" if holds else "at once"
     again = f", again every {duration(rule.remind_every.total_seconds())}" if rule.remind_every else ""

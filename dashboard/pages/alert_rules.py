@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
-from dashboard.pages.alert_rule_form import CONDITIONS, Form, sentence
+from dashboard.pages.alert_rule_form import Form, conditions, sentence
+from dashboard.pages.alert_trial import sender
 from queueapp import conf
 from queueapp.access import alert_rules
 from queueapp.access.change import AccessError, Missing, NotAllowed, Wrong
@@ -26,6 +27,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [{"rule": row, "sentence": sentence(row)} for row in rows],
         "recipients": conf.current().alert_to,
+        "can_test": sender() is not None,
     }
     return render(request, "alerts/rules.html", context)
 
@@ -51,7 +53,7 @@ def _form(request: HttpRequest, rule: AlertRule | None) -> HttpResponse:
         "rule": rule,
         "form": form,
         "severities": Severity.values,
-        "conditions": CONDITIONS,
+        "conditions": conditions(),
     }
     if request.method == "POST":
         try:

@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter
 
 from dashboard.pages import (
     alert_rules,
+    alert_trial,
     alerts,
     audit,
     blocklists,
@@ -120,6 +121,7 @@ urlpatterns = [
     path("alerts/<id:pk>/acknowledge", alerts.acknowledge, name="alert-acknowledge"),
     path("alerts/groups/<id:pk>/acknowledge", alerts.acknowledge_group, name="alert-group-acknowledge"),
     path("alerts/rules", alert_rules.page, name="alert-rules"),
+    path("alerts/test", alert_trial.send, name="alert-test"),
     path("alerts/rules/new", alert_rules.new, name="alert-rule-new"),
     path("alerts/rules/<id:pk>", alert_rules.edit, name="alert-rule"),
     path("alerts/rules/<id:pk>/switch", alert_rules.switch, name="alert-rule-switch"),

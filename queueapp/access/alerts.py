@@ -22,23 +22,23 @@ _SHOWN = 20
 def acknowledge(actor: Actor, pk: int, note: str = "") -> Alert:
     """Somebody looks after it. Raises Missing, Taken where it is over or was acknowledged before."""
     with audited(actor, "operate", "alert.acknowledge", f"alert {pk}") as detail:
-        row = Alert.objects.select_for_update().filter(pk=known(pk)).first()
-        if row is None:
+        alert = Alert.objects.select_for_update().filter(pk=known(pk)).first()
+        if alert is None:
             raise Missing(f"There is no alert {pk}.")
-        if row.resolved_at is not None:
-            raise Taken(f"Alert {pk} ended at {row.resolved_at:%Y-%m-%d %H:%M} UTC.")
-        if row.state == AlertState.ACKNOWLEDGED:
-            raise Taken(f"{row.acknowledged_by} has acknowledged alert {pk} already.")
-        row.note = printable(note, "note", 500)
-        row.state, row.acknowledged_at, row.acknowledged_by = (
+        if alert.resolved_at is not None:
+            raise Taken(f"Alert {pk} ended at {alert.resolved_at:%Y-%m-%d %H:%M} UTC.")
+        if alert.state == AlertState.ACKNOWLEDGED:
+            raise Taken(f"{alert.acknowledged_by} has acknowledged alert {pk} already.")
+        alert.note = printable(note, "note", 500)
+        alert.state, alert.acknowledged_at, alert.acknowledged_by = (
             AlertState.ACKNOWLEDGED, timezone.now(), actor.name,
         )  # fmt: skip
-        if row.fired_at is None:
-            row.fired_at = row.acknowledged_at
-        row.save(update_fields=["state", "acknowledged_at", "acknowledged_by", "note", "fired_at"])
-        detail |= {"target": row.title[:255], "alert": row.pk, "note": row.note}
+        if alert.fired_at is None:
+            alert.fired_at = alert.acknowledged_at
+        alert.save(update_fields=["state", "acknowledged_at", "acknowledged_by", "note", "fired_at"])
+        detail |= {"target": alert.title[:255], "alert": alert.pk, "note": alert.note}
         events.publish("alerts")
-    return row
+    return alert
 
 
 def drafted(

@@ -104,3 +104,13 @@ def test_who_is_no_administrator_reads_and_is_refused(role: str) -> None:
     rule.refresh_from_db()
     assert rule.name == "Mail is late"
     assert AuditEvent.objects.filter(is_refused=True).count() == 5
+
+
+# ── The test ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_an_administrator_sends_a_test_and_only_to_an_address(admin_client: Client) -> None:
+    assert as_role("operator").post("/alerts/test", {"to": "a@example.com"}).status_code == 403
+    answer = admin_client.post("/alerts/test", {"to": "nobody"}, follow=True)
+    assert answer.status_code == 404 or 'role="alert"' in answer.text or "nobody" in answer.text
+    assert not AuditEvent.objects.filter(action="alert.test", is_refused=False).exists()
