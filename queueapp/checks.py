@@ -62,9 +62,10 @@ def _warn(number: int, text: str, hint: str) -> CheckMessage:
 
 
 def _relay(settings: Conf) -> Iterator[CheckMessage]:
-    routes = (("MAILWEIR_ROUTE", settings.route, 1), ("MAILWEIR_ALERT_SMTP", settings.alert_smtp, 2))
+    routes = [("MAILWEIR_ROUTE", settings.route, 1)]
+    routes += [("MAILWEIR_ALERT_SMTP", way, 2) for way in settings.alert_smtp]
     for name, route, number in routes:
-        if route and route.password and route.tls in ("none", "opportunistic") and not _is_here(route.host):
+        if route.password and route.tls in ("none", "opportunistic") and not _is_here(route.host):
             yield _warn(
                 number,
                 f"{name} sends its password to {route.host} without asking for TLS (tls={route.tls}).",

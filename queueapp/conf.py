@@ -14,10 +14,11 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 SANDBOX_CERTIFICATE = "sandbox-cert.pem"
 """In the home: made by the sandbox, trusted by us for the sandbox alone."""
@@ -228,8 +229,60 @@ def _route(value: str) -> RouteSpec:
     return RouteSpec(value) if value in ("sandbox", "mx") else _smtp_url(value)
 
 
-def _optional_smtp_url(value: str) -> RouteSpec | None:
-    return _smtp_url(value) if value else None
+def _smtp_ways(value: str) -> tuple[RouteSpec, ...]:
+    """By commas, in the order that they are tried; `mx` is straight to the recipient's hosts."""
+    try:
+        return tuple(RouteSpec("mx") if part == "mx" else _smtp_url(part) for part in _names(value))
+    except ValueError:
+        raise ValueError("mx or smtp://USER:PASS@HOST:PORT?tls=none|starttls|tls, by commas") from None
+
+
+def _urls(value: str) -> tuple[str, ...]:
+    return tuple(_url(part) for part in _names(value))
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_fine = False
+    if value and (not is_fine or not value.isprintable() or " " in value):
+        raise ValueError("http://… or https://…")
+    return value
+
+
+def _base_url(value: str) -> str:
+    return _url(value).rstrip("/")
+
+
+def _sender(value: str) -> str:
+    if value and not re.fullmatch(r"[^\s@<>\"]{1,64}@[A-Za-z0-9.\-]{1,253}", value):
+        raise ValueError("an address such as mailweir@example.com")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A time of the day, by the clock of `zone`; it may pass midnight."""
+
+    begin: time
+    end: time
+    zone: str
+
+
+def _hours(value: str) -> Hours | None:
+    if not value:
+        return None
+    match = re.fullmatch(r"(\d\d:\d\d)-(\d\d:\d\d)(?: ([A-Za-z0-9_+\-/]{1,64}))?", value.strip())
+    try:
+        assert match is not None
+        begin, end, zone = time.fromisoformat(match[1]), time.fromisoformat(match[2]), match[3] or "UTC"
+        ZoneInfo(zone)
+        assert begin != end
+    except (AssertionError, ValueError, KeyError, OSError):
+        raise ValueError("HH:MM-HH:MM ZONE such as 22:00-07:00 Europe/Berlin; without a zone UTC") from None
+    return Hours(begin, end, zone)
 
 
 def _database(value: str) -> str:
@@ -244,8 +297,11 @@ def _redis(value: str) -> str:
     return value
 
 
+_HIDDEN = "URL|PASSWORD|SECRET(_KEY)?$|SMTP$|KEYS$|ALERT_(WEBHOOK|SLACK|PING)"
+
+
 def _setting(name: str, parse: Callable[[str], Any], default: str, unit: str, reason: str) -> Any:
-    shown = not re.search("URL|PASSWORD|SECRET_KEY$|SMTP$|KEYS$", name) or name == "MAILWEIR_SMTP"
+    shown = not re.search(_HIDDEN, name) or name in ("MAILWEIR_SMTP", "MAILWEIR_URL")
     return field(
         repr=shown,
         metadata={"name": name, "parse": parse, "default": default, "unit": unit, "reason": reason},
@@ -438,8 +494,56 @@ class Conf:
     alert_to: tuple[str, ...] = _setting(
         "MAILWEIR_ALERT_TO", _names, "", "address,…", "Who gets the alert mail."
     )
-    alert_smtp: RouteSpec | None = _setting(
-        "MAILWEIR_ALERT_SMTP", _optional_smtp_url, "", "smtp://…", "The alert mail's own way out."
+    alert_smtp: tuple[RouteSpec, ...] = _setting(
+        "MAILWEIR_ALERT_SMTP",
+        _smtp_ways,
+        "",
+        "smtp://…,…",
+        "The alert mail's own ways out, in the order that they are tried; the recipient's MX comes last.",
+    )
+    alert_from: str = _setting(
+        "MAILWEIR_ALERT_FROM", _sender, "", "address", "Whom the alert mail is from; empty: mailweir@HOST."
+    )
+    alert_quiet: Hours | None = _setting(
+        "MAILWEIR_ALERT_QUIET",
+        _hours,
+        "",
+        "HH:MM-HH:MM ZONE",
+        "Quiet hours: only what is critical is told; the rest follows in the morning, if it still holds.",
+    )
+    alert_webhook: tuple[str, ...] = _setting(
+        "MAILWEIR_ALERT_WEBHOOK", _urls, "", "https://…,…", "Where alerts are posted as JSON: never shown."
+    )
+    alert_webhook_secret: str = _setting(
+        "MAILWEIR_ALERT_WEBHOOK_SECRET", _text, "", "text", "Signs what is posted there; empty: unsigned."
+    )
+    alert_slack: tuple[str, ...] = _setting(
+        "MAILWEIR_ALERT_SLACK",
+        _urls,
+        "",
+        "https://…,…",
+        "Incoming webhooks of Slack, or of what takes the same: never shown.",
+    )
+    alert_ping: str = _setting(
+        "MAILWEIR_ALERT_PING",
+        _url,
+        "",
+        "https://…",
+        "Asked each minute while the watch is well; the service there raises the alarm when it is not.",
+    )
+    alert_private: str = _setting(
+        "MAILWEIR_ALERT_PRIVATE",
+        _one_of("no", "yes"),
+        "no",
+        "no|yes",
+        "Whether webhook, Slack and ping may be addresses of a private network or this machine.",
+    )
+    url: str = _setting(
+        "MAILWEIR_URL",
+        _base_url,
+        "",
+        "https://…",
+        "How people reach the dashboard: the links in alerts; empty is the address that it listens on.",
     )
     blocklists: tuple[str, ...] = _setting(
         "MAILWEIR_BLOCKLISTS",
@@ -546,7 +650,7 @@ def load(environ: Mapping[str, str]) -> Conf:
         except ValueError as error:
             shown = (
                 "…"
-                if "PASSWORD" in name or "SECRET" in name or "URL" in name or "KEYS" in name or "@" in text
+                if "@" in text or re.search(_HIDDEN + "|SECRET", name.replace("MAILWEIR_SMTP", ""))
                 else text
             )
             raise WrongSetting(name, shown, str(error)) from None

@@ -43,7 +43,7 @@ RELAY = RouteSpec("relay", "mail.example.com", 587, "me", "secret", "opportunist
         ({"route": replace(RELAY, tls="required")}, []),
         ({"route": replace(RELAY, host="127.0.0.1", tls="none")}, []),
         ({"route": replace(RELAY, password="")}, []),
-        ({"alert_smtp": RELAY}, ["W002"]),
+        ({"alert_smtp": (RELAY,)}, ["W002"]),
         ({"http": OUT}, ["W003", "W004"]),
         ({"http": OUT, "allowed_hosts": ("mail.example.com",), "https": "yes"}, []),
         ({"smtp": OUT}, ["W005"]),
@@ -63,7 +63,7 @@ def test_it_finds_what_will_hurt(tmp_path: Path, changes: dict[str, Any], expect
 
 
 def test_it_never_shows_a_password(tmp_path: Path) -> None:
-    found = list(checks.findings(plain(tmp_path, route=RELAY, alert_smtp=RELAY)))
+    found = list(checks.findings(plain(tmp_path, route=RELAY, alert_smtp=(RELAY,))))
     assert len(found) == 2
     assert not any("secret" in f"{each.msg} {each.hint}" for each in found)
 

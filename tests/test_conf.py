@@ -79,6 +79,13 @@ WRONG = {
     "MAILWEIR_TOTP_FOR": "operator,boss",
     "MAILWEIR_ADMIN_PASSWORD": "a\0b",
     "MAILWEIR_ALERT_SMTP": "h:25",
+    "MAILWEIR_ALERT_FROM": "nobody",
+    "MAILWEIR_ALERT_QUIET": "22-7",
+    "MAILWEIR_ALERT_WEBHOOK": "ftp://h",
+    "MAILWEIR_ALERT_SLACK": "h",
+    "MAILWEIR_ALERT_PING": "https://",
+    "MAILWEIR_ALERT_PRIVATE": "perhaps",
+    "MAILWEIR_URL": "mail.example.com",
     "MAILWEIR_SESSION_MAILS": "0",
     "MAILWEIR_SITE_RATE": "600",
     "MAILWEIR_DOMAIN_RATE": "0/m",
@@ -109,6 +116,7 @@ def test_nearly_every_setting_can_be_wrong() -> None:
     any_text = {
         "MAILWEIR_HOME", "MAILWEIR_SMTP_CERT", "MAILWEIR_SMTP_KEY", "MAILWEIR_ALERT_TO",
         "MAILWEIR_SECRET_KEY_FILE", "MAILWEIR_ALLOWED_HOSTS", "MAILWEIR_BLOCKLIST_TARGETS",
+        "MAILWEIR_ALERT_WEBHOOK_SECRET",
     }  # fmt: skip
     assert set(NAMES) - any_text - timeouts == set(WRONG)
 

@@ -37,6 +37,8 @@ PRELOAD = (
     "queueapp.engine.prune",
     "queueapp.operations.run",
     "queueapp.watch.pulse",
+    "queueapp.watch.alerts.look",
+    "queueapp.watch.notify.send",
     "queueapp.watch.blocklists.run",
 )
 RUNNERS = ("runners",)
@@ -94,7 +96,8 @@ def scheduler(ready: Ready) -> None:
 
 
 def watch(ready: Ready) -> None:
-    schedule.run(ready, schedule.watching())
+    others = {"alerts": schedule.alerting(), "notices": schedule.notifying()}
+    schedule.run(ready, schedule.watching(), others)
 
 
 def slot(conf: Conf, number: int) -> str:

@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -104,6 +104,16 @@ def watching() -> list[Task]:
     ]
 
 
+def alerting() -> list[Task]:
+    """Alerts are looked at by a thread of their own: whatever a diagnosis or a list takes, they go on."""
+    return [Task("queueapp.watch.alerts.look.look", 5.0)]
+
+
+def notifying() -> list[Task]:
+    """What is sent may wait for a server that hangs, in a thread of its own."""
+    return [Task("queueapp.watch.notify.send.run", 2.0), Task("queueapp.watch.notify.ping.ping", 60.0)]
+
+
 def prune() -> int:
     """Remove what is past its retention, in small steps; what is left after a while waits an hour."""
     from queueapp.engine import prune as engine
@@ -126,13 +136,17 @@ def prune_sessions() -> None:
         import_module(engine).SessionStore.clear_expired()
 
 
-def run(ready: Callable[[], None], todo: Sequence[Task] | None = None) -> None:
-    """Until SIGTERM or SIGINT; a task that runs is finished first."""
+def run(
+    ready: Callable[[], None],
+    todo: Sequence[Task] | None = None,
+    others: Mapping[str, Sequence[Task]] | None = None,
+) -> None:
+    """Until SIGTERM or SIGINT; a task that runs is finished first. `others`: threads beside it, by name."""
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda number, frame: _stop.set())
     # With a plan of its own a test runs that alone.
-    plans = {"figures": figures(), "rules": rules()} if todo is None else {}
-    beside = [threading.Thread(target=_loop, args=(plan,), name=name) for name, plan in plans.items()]
+    plans = {"figures": figures(), "rules": rules()} if todo is None else dict(others or {})
+    beside = [threading.Thread(target=_loop, args=(list(plan),), name=name) for name, plan in plans.items()]
     for thread in beside:
         thread.start()
     ready()

@@ -32,6 +32,7 @@ OTHERS = {
     "campaigns",
     "alert",
     "alerts",
+    "notice",
     "listing",
     "listings",
 }
