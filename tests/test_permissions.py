@@ -72,6 +72,8 @@ def least(schema: dict[str, Any], known: dict[str, Any]) -> Any:
         return least(schema["anyOf"][0], known)
     if "enum" in schema:
         return schema["enum"][0]
+    if schema.get("format") == "date-time":
+        return "2100-01-01T00:00:00Z"
     kind = schema.get("type", "object")
     if kind == "object":
         given = schema.get("properties", {})

@@ -14,6 +14,7 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     again,
+    alerts,
     audit,
     blocklists,
     deliveries,
@@ -51,6 +52,7 @@ api = NinjaAPI(
 )
 install(api)
 for module in (
+    alerts,
     submit,
     messages,
     groups,

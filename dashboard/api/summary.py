@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from dashboard.api.errors import Error
 from dashboard.api.keys import Needs
 from queueapp import stats
-from queueapp.models import Runner
+from queueapp.models import Alert, Runner
 
 router = Router(tags=["queue"])
 
@@ -24,6 +24,7 @@ class SummaryOut(Schema):
     per_minute: dict[str, float]
     retries_due_next_hour: int
     workers: int
+    open_alerts: int
 
 
 @router.get("/summary", auth=Needs("read"), response={200: SummaryOut, (401, 403, 503): Error})
@@ -37,4 +38,5 @@ def summary(request: HttpRequest) -> dict[str, Any]:
         "per_minute": stats.rates(now),
         "retries_due_next_hour": stats.retries_due(now),
         "workers": Runner.objects.alive().count(),
+        "open_alerts": Alert.objects.open().count(),
     }
