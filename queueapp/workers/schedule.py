@@ -106,7 +106,7 @@ def watching() -> list[Task]:
 
 def alerting() -> list[Task]:
     """Alerts are looked at by a thread of their own: whatever a diagnosis or a list takes, they go on."""
-    return [Task("queueapp.watch.alerts.look.look", 5.0)]
+    return [Task("queueapp.watch.alerts.look.look", 5.0), Task("queueapp.watch.alerts.forget.forget", 3600.0)]
 
 
 def notifying() -> list[Task]:
