@@ -24,8 +24,9 @@ SEARCHES = (
     "code:421", "code:4.7.28", "reason:greylist", "reason:nowhere", "age>2h", "age>4d", "age<1h",
     "attempts>=3", "attempts>=14", "size>1MB", "size>100KB", "size<1KB", "next<26h", "next<10m", "priority:9",
     "priority:3", "route:backup", "campaign:spring", "source:api", "source:sendmail", "tag:batch20",
-    "login:shop", "tag:nowhere", "host:native", "id:777", "msgid:5@mail.example", "has:attachment", "has:reply",
-    "is:ambiguous", "invoice", "nowhere", "-state:delivered", "state:deferred -class:busy age>1d attempts>5",
+    "login:shop", "tag:nowhere", "host:native", "id:777", "msgid:5@mail.example", "has:attachment",
+    "has:reply", "is:ambiguous", "invoice", "nowhere", "-state:delivered",
+    "state:deferred -class:busy age>1d attempts>5",
 )  # fmt: skip
 SORTS = ("-id", "id", "next_attempt", "-next_attempt", "-attempts", "-size")
 GROUPS = (

@@ -7,6 +7,7 @@ with Mailbox() as box:
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -45,11 +46,15 @@ class Mailbox:
         more: dict[str, Any] = {"authenticator": login, "auth_require_tls": False} if self.password else {}
         self._controller = Controller(self, hostname="127.0.0.1", port=0, **more)
         # Its own trial connection goes to the port that was asked for, which is none.
-        self._controller._trigger_server = lambda: None  # type: ignore[method-assign]
+        self._controller._trigger_server = self._trigger  # type: ignore[method-assign]
         self._controller.start()
+        return self
+
+    def _trigger(self) -> None:
         server: Any = self._controller.server
         self.port: int = server.sockets[0].getsockname()[1]
-        return self
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+            connection.recv(512)
 
     def __exit__(self, *_: object) -> None:
         self._controller.stop()
