@@ -29,7 +29,10 @@ def mails() -> list[Path]:
 REFUSED: dict[str, str] = {}
 BLIND = (b"bcc", b"resent-bcc")
 
-pytestmark = pytest.mark.skipif(not mails(), reason="this Python comes without its own test suite")
+pytestmark = [
+    pytest.mark.untimed,
+    pytest.mark.skipif(not mails(), reason="this Python comes without its own test suite"),
+]
 
 
 def as_sent(path: Path) -> bytes:

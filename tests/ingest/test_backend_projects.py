@@ -12,6 +12,8 @@ import pytest
 
 from tests.system import ROOT, System
 
+pytestmark = pytest.mark.untimed
+
 _SEND = """
 import json, sys
 import django
