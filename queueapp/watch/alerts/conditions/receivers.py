@@ -62,6 +62,7 @@ CONDITIONS = (
         "clogged", clogged, "Mail to a receiver is stuck",
         "At least so many deliveries wait for it, and nothing was delivered there for 15 minutes.",
         "deliveries", scopes=("domain", "site"), muted_by=DEAD,
+        every=15.0,  # it costs most of a round where much is stuck
     ),
     Condition(
         "campaign_stuck", campaign, "A campaign is stuck",
