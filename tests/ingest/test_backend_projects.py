@@ -12,8 +12,6 @@ import pytest
 
 from tests.system import ROOT, System
 
-pytestmark = pytest.mark.untimed
-
 _SEND = """
 import json, sys
 import django
