@@ -11,24 +11,19 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from dashboard.pages.alert_words import SCOPES, amount
 from dashboard.templatetags.times import duration
 from queueapp.access.change import Wrong
 from queueapp.models import AlertRule
+from queueapp.watch.alerts.conditions import BY_NAME
 
 _SPAN = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def conditions() -> dict[str, tuple[str, str]]:
-    """name: (what it looks at, unit); empty where none is built in."""
-    try:
-        known = import_string("queueapp.watch.alerts.conditions.BY_NAME")
-    except ImportError:
-        return {}
-    return {name: (condition.title, condition.unit) for name, condition in known.items()}
+    """name: (what it looks at, unit)"""
+    return {name: (condition.title, condition.unit) for name, condition in BY_NAME.items()}
 
 
 def sentence(rule: AlertRule) -> str:

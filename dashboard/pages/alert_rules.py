@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
 from dashboard.pages.alert_rule_form import Form, conditions, sentence
-from dashboard.pages.alert_trial import sender
 from queueapp import conf
 from queueapp.access import alert_rules
 from queueapp.access.change import AccessError, Missing, NotAllowed, Wrong
@@ -27,7 +26,6 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [{"rule": row, "sentence": sentence(row)} for row in rows],
         "recipients": conf.current().alert_to,
-        "can_test": sender() is not None,
     }
     return render(request, "alerts/rules.html", context)
 
