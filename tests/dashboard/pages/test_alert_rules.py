@@ -8,9 +8,11 @@ import pytest
 from django.test import Client
 
 from dashboard.pages.alert_rule_form import sentence
+from queueapp import conf
 from queueapp.models import AlertRule, AuditEvent
 from tests.dashboard.alerts import a_rule
 from tests.dashboard.people import as_role
+from tests.watch.mailbox import Mailbox
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -114,3 +116,13 @@ def test_only_an_administrator_sends_a_test_and_only_to_an_address(admin_client:
     answer = admin_client.post("/alerts/test", {"to": "nobody"}, follow=True)
     assert answer.status_code == 404 or 'role="alert"' in answer.text or "nobody" in answer.text
     assert not AuditEvent.objects.filter(action="alert.test", is_refused=False).exists()
+
+
+def test_the_conversation_of_a_test_mail_is_on_the_page(admin_client: Client) -> None:
+    with Mailbox() as box, conf.override(alert_smtp=box.ways):
+        answer = admin_client.post("/alerts/test", {"to": "ops@example.com"})
+    assert answer.status_code == 200
+    assert "RCPT TO:&lt;ops@example.com&gt;" in answer.text
+    assert "250 taken" in answer.text
+    assert len(box.mails) == 1
+    assert AuditEvent.objects.get(action="alert.test").detail["state"] == "sent"
