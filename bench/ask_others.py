@@ -7,7 +7,7 @@ which addresses are not measured and why (a test compares both with the addresse
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 # What reads no more at a million deliveries than at ten, by the name of its address.
 LEFT_OUT = {
@@ -36,20 +36,16 @@ def _pages() -> dict[str, str]:
 
     newest = Delivery.objects.order_by("-id").values_list("id", "message_id")[500:501].get()
     site = Site.objects.get(name="site2.example").pk
-    tail = (
-        RecipientDomain.objects.filter(name__endswith=".example")
-        .order_by("-id")
-        .values_list("name", flat=True)[:1]
-        .get()
-    )
+    tail = RecipientDomain.objects.filter(name__endswith=".example").order_by("-id")[:1].get().name
     operation = Operation.objects.order_by("-id").values_list("id", flat=True).first()
     old = Operation.objects.order_by("id").values_list("id", flat=True).first() or 1
+    listing = Listing.objects.order_by("id").values_list("id", flat=True).first()
     ids = Delivery.objects.order_by("-id").values_list("id", flat=True)[:50]
     return {
         "message": f"/messages/{newest[1]}",
         "delivery rows": f"/deliveries/rows?ids={','.join(map(str, ids))}",
         "how many are new": f"/deliveries/new?after={newest[0]}",
-        "how many are new, of a search": f"/deliveries/new?{urlencode({'after': newest[0], 'q': 'subject:sale'})}",
+        "how many are new, of a search": f"/deliveries/new?after={newest[0]}&q=subject:sale",
         "how many are new, of all": "/deliveries/new?after=0",
         "domain": f"/domains/{BY_ONE}",
         "domain, the deepest": "/domains/domain0.example",
@@ -66,13 +62,13 @@ def _pages() -> dict[str, str]:
         "diagnosis of campaigns": "/diagnosis?scope=campaign",
         "diagnosis of a site": f"/diagnosis?scope=site&key={site}",
         "diagnosis of a domain": f"/diagnosis?scope=domain&key={BY_ONE}",
-        "diagnosis of a sender": f"/diagnosis?{urlencode({'scope': 'sender', 'key': 'news@sender7.example'})}",
+        "diagnosis of a sender": "/diagnosis?scope=sender&key=news%40sender7.example",
         "alerts": "/alerts",
         "alert": f"/alerts/{Alert.objects.order_by('-id').values_list('id', flat=True).first()}",
         "alert rules": "/alerts/rules",
         "silences": "/silences",
         "blocklists": "/blocklists",
-        "blocklist listing": f"/blocklists/{Listing.objects.order_by('id').values_list('id', flat=True).first()}",
+        "blocklist listing": f"/blocklists/{listing}",
         "back-off rules": "/rules",
         "back-off strip": "/rules/strip",
         "replies": "/replies",

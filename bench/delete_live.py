@@ -79,8 +79,8 @@ def state_of_all(last_id: int) -> dict[str, Any]:
 def read_pages(reader: Reader, operation: list[int], stop: threading.Event) -> None:
     """Other pages, in turn, and how long each took."""
     paths = cycle([
-        "/", "/deliveries", "/deliveries?q=state:deleted", "/deliveries?group=domain", "/board", "/operations",
-        "/operations/{n}", "/domains/domain3.example", "/sites/1", "/api/v1/summary",
+        "/", "/deliveries", "/deliveries?q=state:deleted", "/deliveries?group=domain", "/board",
+        "/operations", "/operations/{n}", "/domains/domain3.example", "/sites/1", "/api/v1/summary",
     ])  # fmt: skip
     while not stop.wait(_PAUSE):
         path = next(paths).format(n=operation[0] if operation else 1)

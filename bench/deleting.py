@@ -120,8 +120,8 @@ def _sample(label: str, lines: list[dict[str, Any]], seen: Seen, meter: Meter, t
         told.append(f"{label} {name}, mails at the sink each second: {_deliveries(seen.sink, start, end)}")
     told.append(f"{label}: after undo all is as before: {'yes' if undone['is_same'] else 'NO'}")
     for end in ends:
-        told.append(f"{label} operation {end['operation']}: {end['state']}, matched {end['matched']:,}, "
-                    f"done {end['done']:,}, skipped {end['skipped']:,}, failed {end['failed']:,}")  # fmt: skip
+        counts = ", ".join(f"{key} {end[key]:,}" for key in ("matched", "done", "skipped", "failed"))
+        told.append(f"{label} operation {end['operation']}: {end['state']}, {counts}")
     if not undone["is_same"] or ends[0]["done"] != ends[1]["done"]:
         raise Failed(f"not all came back: {undone}")
     n, seconds = ends[0]["done"], spans["delete"][1] - spans["delete"][0]

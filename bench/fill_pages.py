@@ -1,9 +1,10 @@
 """A queue as pages meet it: `python -m bench.fill_pages ROWS DOMAINS`, in a system's environment.
 
 Written straight into the tables, since by the gate a million mails with a past would take an hour: what was
-accepted over five days, half of it still waiting, a few receivers with most of it and a long tail, every state, class and way in. The
-same rows on every run and database. Nothing is due within the next day, so that runners leave it alone.
-Bodies are not written: no list reads them.
+accepted over five days, half of it still waiting, a few receivers with most of it and a long tail, every
+state, class and way in; and what the other pages read (bench/fill_past.py). The same rows on every run and
+database. Nothing is due within the next day, so that runners leave it alone. Bodies are not written: no
+list reads them.
 """
 
 from __future__ import annotations

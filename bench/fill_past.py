@@ -130,8 +130,9 @@ def _audit(n: int, now: datetime, chance: random.Random) -> None:
     def rows() -> Iterator[AuditEvent]:
         for pk in range(n):
             yield AuditEvent(
-                actor=f"user:person{chance.randint(0, 199)}", origin="192.0.2.9", action=chance.choice(actions),
-                target=f"domain{pk % 20_000}.example", n=pk % 1000, is_refused=pk % 50 == 0,
+                actor=f"user:person{chance.randint(0, 199)}", origin="192.0.2.9",
+                action=chance.choice(actions), target=f"domain{pk % 20_000}.example", n=pk % 1000,
+                is_refused=pk % 50 == 0,
                 detail={"q": f"domain:domain{pk % 20_000}.example", "reason": "asked by its owner"},
             )  # fmt: skip
 
@@ -192,7 +193,8 @@ def _alerts(n: int, now: datetime) -> None:
         Alert(
             rule=rule, rule_name=rule.name if rule else "Mail is late", condition="oldest_due",
             severity=Severity.WARNING, scope=AlertScope.ALL, key=f"bench{pk}",
-            label=f"domain{pk}.example", title=f"Mail for domain{pk}.example waits", state=AlertState.RESOLVED,
+            label=f"domain{pk}.example", title=f"Mail for domain{pk}.example waits",
+            state=AlertState.RESOLVED,
             since=now - timedelta(minutes=n - pk), seen_at=now - timedelta(minutes=n - pk),
             fired_at=now - timedelta(minutes=n - pk), resolved_at=now - timedelta(minutes=n - pk - 1),
         )
