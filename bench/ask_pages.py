@@ -68,7 +68,8 @@ class Reader:
         text = answer.read().decode()
         self.took.setdefault(name, []).append((time.perf_counter() - began) * 1000)
         connection.close()
-        assert answer.status == 200, (answer.status, path)
+        if answer.status != 200:
+            raise SystemExit(f"{path} was answered with {answer.status}: {text[:500]}")
         return text
 
     def search(self, name: str, **params: str) -> str:

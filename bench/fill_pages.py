@@ -3,8 +3,8 @@
 Written straight into the tables, since by the gate a million mails with a past would take an hour: what was
 accepted over five days, half of it still waiting, a few receivers with most of it and a long tail, every
 state, class and way in; and what the other pages read (bench/fill_past.py). The same rows on every run and
-database. Nothing is due within the next day, so that runners leave it alone. Bodies are not written: no
-list reads them.
+database. Nothing is due within the next day, so that runners leave it alone. Bodies are written of
+the newest few only: no list reads them.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _delivery(
     is_waiting, is_final = state in ("queued", "deferred"), state not in ("queued", "deferred", "held")
     host = f"mx1.{_name(domain)}" if state not in ("queued", "held") else ""
     n = 0 if state in ("queued", "held") else 1 if state == "delivered" else chance.randint(1, 14)
-    tried = at + timedelta(seconds=chance.random() * 3600) if n else None
+    tried = min(now, at + timedelta(seconds=chance.random() * 3600)) if n else None
     return (
         pk, message[0], f"user{pk}@{_name(domain)}", domain + 1, state, message[14], at,
         now + timedelta(days=1, seconds=chance.random() * 86_400) if is_waiting else None,

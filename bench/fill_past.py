@@ -15,6 +15,7 @@ from typing import Any
 BUSY = 200  # domains, and as many sites, with charts of their own
 AUDIT, OPERATIONS, PEOPLE, EFFECTS, ALERTS = 200_000, 2_000, 200, 2_000, 5_000
 AT_ONCE = 10_000
+WITH_BODY = 2_000
 _SCOPES_AT_ONCE = 50
 
 _ATTEMPTS = """
@@ -32,6 +33,7 @@ _ATTEMPTS = """
 def fill_past(n: int, n_domains: int, now: datetime) -> None:
     """`n` deliveries are there, numbered from 1."""
     chance, share = random.Random(42), min(1.0, n / 1_000_000)
+    _bodies(n)
     _attempts(n)
     _figures(now, chance)
     _charts(max(1, min(round(BUSY * share), n_domains // 7)), now, chance)
@@ -41,6 +43,14 @@ def fill_past(n: int, n_domains: int, now: datetime) -> None:
     _effects(max(5, round(EFFECTS * share)), now)
     _alerts(max(5, round(ALERTS * share)), now)
     _listings(now)
+
+
+def _bodies(n: int) -> None:
+    from queueapp.models import Body, Message
+
+    ids = Message.objects.filter(id__gt=n - WITH_BODY).values_list("id", flat=True)
+    content = b"Subject: invoice\r\n\r\n" + b"A line of text.\r\n" * 300
+    Body.objects.bulk_create([Body(message_id=pk, content=content) for pk in ids])
 
 
 def _attempts(n: int) -> None:
