@@ -129,7 +129,7 @@ def _follow(made: Operation, err: Write) -> None:
         if made.state == Operation.State.WAITING and now - began > _PATIENCE:
             is_here = True
         is_moving = is_here and run.step(made.pk)
-        time.sleep(run.breath() if is_moving else _POLL)
+        time.sleep(run.breath(time.monotonic() - now) if is_moving else _POLL)
         if is_seen and now - shown >= 1:
             shown = now
             err(f"{made.n_seen:,} of {made.n_matched:,}")

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("valkey")
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freeze, "CHUNK", 10)
     monkeypatch.setattr(freeze, "SMALL_CHUNK", 10)
-    monkeypatch.setattr(run, "breath", lambda: 0.0)
+    monkeypatch.setattr(run, "breath", lambda took: 0.0)
 
 
 def many(n: int = 35, **values: Any) -> None:
@@ -278,3 +278,12 @@ def test_one_that_can_not_go_on_does_not_keep_the_others(monkeypatch: pytest.Mon
     assert "no plan" in bad.note
     assert len(page(bad, 0, 10).items) == 3
     assert seen(good) == ("done", 3, 0, 0)
+
+
+def test_others_who_write_get_room_after_each_chunk() -> None:
+    if connection.vendor != "sqlite":
+        assert run.breath(3.0) == 0
+        return
+    assert run.breath(0.01) == 0.05
+    assert run.breath(0.5) == 0.25
+    assert run.breath(60.0) == 1.0
