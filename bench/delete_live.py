@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -25,6 +26,7 @@ from bench.ask_pages import Reader, log_in
 _FIELD = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
 _PAUSE = 0.25  # between two pages that somebody else asks for
 _PATIENCE = 1800.0
+_AT_START = datetime.now(UTC)
 _lock = threading.Lock()
 
 
@@ -65,6 +67,8 @@ def state_of_all(last_id: int) -> dict[str, Any]:
 
     digest, counts = hashlib.sha256(), dict[str, int]()
     rows = Delivery.objects.filter(id__lte=last_id).order_by("id")
+    # The filled queue's own bin is emptied meanwhile, of what has been in it for a day.
+    rows = rows.exclude(state="deleted", finished_at__lt=_AT_START - timedelta(hours=20))
     for row in rows.values_list("id", "state", "next_attempt_at", "n_attempts", "hold_reason").iterator(5000):
         digest.update(repr(row).encode())
         counts[row[1]] = counts.get(row[1], 0) + 1
@@ -72,7 +76,7 @@ def state_of_all(last_id: int) -> dict[str, Any]:
     return {
         "sum": digest.hexdigest(),
         "counts": counts,
-        "counters": {key: n for key, n in depth.items() if n},
+        "counters": {state: n for state, n in depth.items() if n and state != "deleted"},
     }
 
 

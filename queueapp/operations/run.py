@@ -68,9 +68,9 @@ def work(lifetime: float = LIFETIME) -> bool:
 
 
 def breath(took: float) -> float:
-    """Seconds between two chunks, for those who want to write, too: SQLite has one writer, and who waits for it
-    asks again only now and then. `took`: the last one, in seconds; where the disk is slow the others wait
-    longer for it, and get as much longer."""
+    """Seconds between two chunks, for those who want to write, too: SQLite has one writer, and who waits
+    for it asks again only now and then. `took`: the last one, in seconds; where the disk is slow the others
+    wait longer, and get as much longer."""
     return min(max(0.05, took / 2), 1.0) if connection.vendor == "sqlite" else 0.0
 
 
