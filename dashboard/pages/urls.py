@@ -90,6 +90,7 @@ urlpatterns = [
     path("people/<id:pk>", people.person, name="person"),
     *(path(f"people/<id:pk>/{verb}", people.act, {"verb": verb}, f"person-{verb}") for verb in people.VERBS),
     path("routes", routes.page, name="routes"),
+    path("routes/<id:pk>", routes.alter, name="route"),
     path("routes/<id:pk>/remove", routes.remove, name="route-remove"),
     path("keys", keys.page, name="keys"),
     path("keys/<id:pk>/revoke", keys.revoke_key, name="key-revoke"),
