@@ -31,7 +31,6 @@ def levels(found: Iterator[Finding]) -> list[str]:
     return [each.level for each in found]
 
 
-@pytest.mark.untimed
 def test_a_running_system_is_healthy(system: System) -> None:
     found = json.loads(system.manage("doctor", "--json").stdout)
     assert {each["name"] for each in found} >= {
