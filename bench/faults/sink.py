@@ -38,6 +38,8 @@ class RecordingSink:
         self.manner = "take"
         self.open: set[_Receiver] = set()
         self.most_open = 0
+        self.peak = 0  # of sessions from addresses that are not in `gone`, from the start
+        self.gone: set[str] = set()  # machines that can't tell us that their sessions ended
         self._socket = socket.create_server((host, port), backlog=500)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
@@ -99,12 +101,15 @@ class _Receiver(asyncio.Protocol):
         self._to_drip = b""
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self.peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.peer = str(transport.get_extra_info("peername")[0])
         self.sink.open.add(self)
         self.sink.most_open = max(self.sink.most_open, len(self.sink.open))
+        self.sink.peak = max(self.sink.peak, sum(each.peer not in self.sink.gone for each in self.sink.open))
         self._say(b"220 sink.fault.test ESMTP\r\n")
 
     def connection_lost(self, error: Exception | None) -> None:
