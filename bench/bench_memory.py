@@ -20,12 +20,14 @@ from bench.usage import Meter
 
 TITLE = "memory of a runner beside a deep queue"
 SECONDS = 40.0
-_DOMAINS = (1_000, 1)
+# (mails, domains)
+_SIZES = ((100_000, 1_000), (100_000, 1))
+_FULL = (1_000_000, 1_000)
 
 
 def cases(options: Options) -> list[Case]:
-    sizes = (100_000, 1_000_000) if options.is_full else (100_000,)
-    return [_case(options.scaled(n), n_domains) for n in sizes for n_domains in _DOMAINS]
+    sizes = (*_SIZES, _FULL) if options.is_full else _SIZES
+    return [_case(options.scaled(n), n_domains) for n, n_domains in sizes]
 
 
 def _case(n: int, n_domains: int) -> Case:
