@@ -1,4 +1,5 @@
-"""Asks the running dashboard for pages: `python -m bench.ask_pages HTTP TIMES`, in a system's environment.
+"""Asks the running dashboard for pages: `python -m bench.ask_pages HTTP TIMES [ONLY]`, in a system's
+environment. ONLY is a regular expression: kinds of page that it finds.
 
 Prints a line of JSON for each kind of page: its name and the milliseconds of each request, from the first
 byte sent to the last one read, with a log-in that was made before. What a page costs in the browser is not in
@@ -15,6 +16,8 @@ import sys
 import time
 from urllib.parse import urlencode, urlsplit
 
+from bench.ask_others import targets
+
 # One of each key of the grammar: seldom, often, and nothing at all.
 SEARCHES = (
     "state:deferred", "state:held", "state:sending", "state:delivered", "domain:domain1.example",
@@ -29,6 +32,18 @@ SEARCHES = (
     "state:deferred -class:busy age>1d attempts>5",
 )  # fmt: skip
 SORTS = ("-id", "id", "next_attempt", "-next_attempt", "-attempts", "-size")
+# Searches that each order is asked with: often, seldom, and of the keys that an index makes small.
+SORTED = (
+    "state:deferred",
+    "class:busy",
+    "domain:domain3.example",
+    "route:backup",
+    "tag:batch20",
+    "from:news",
+    "subject:nowhere",
+    "attempts>=14",
+    "state:held state:expired",
+)
 GROUPS = (
     "state", "domain", "site", "class", "reply", "sender", "sender_domain", "tag", "campaign", "source",
 )  # fmt: skip
@@ -41,8 +56,11 @@ class Reader:
         self.host, self.port = parts.hostname or "", parts.port or 80
         self.cookie = ""
         self.took: dict[str, list[float]] = {}
+        self.only = re.compile("")
 
     def get(self, name: str, path: str) -> str:
+        if not self.only.search(name):
+            return ""
         began = time.perf_counter()
         connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         connection.request("GET", path, headers={"Cookie": self.cookie})
@@ -50,7 +68,8 @@ class Reader:
         text = answer.read().decode()
         self.took.setdefault(name, []).append((time.perf_counter() - began) * 1000)
         connection.close()
-        assert answer.status == 200, (answer.status, path)
+        if answer.status != 200:
+            raise SystemExit(f"{path} was answered with {answer.status}: {text[:500]}")
         return text
 
     def search(self, name: str, **params: str) -> str:
@@ -63,39 +82,50 @@ def next_of(page: str) -> str:
 
 
 def ask(reader: Reader, times: int) -> None:
+    others = targets()
     for _ in range(times):
         reader.search("list, first page")
         for q in SEARCHES:
             reader.search(f"list {q}", q=q)
         for order in SORTS:
-            for q in ("", "state:deferred", "class:busy"):
+            for q in ("", *SORTED):
                 reader.search(f"sort {order} {q}".strip(), order=order, q=q)
         for by in GROUPS:
             for q in ("", "state:deferred", "class:busy"):
                 reader.search(f"group by {by} {q}".strip(), group=by, q=q)
         reader.get("completion", "/deliveries/complete?q=domain:domain1&at=14")
         reader.get("overview", "/")
+        for name, path in others.items():
+            reader.get(name, path)
+        _snapshot(reader)
     page = reader.search("list, first page")
     for place in range(DEEP):
         on = next_of(page)
         page = reader.get("list, deep page" if place >= DEEP // 2 else "list, next page", on)
 
 
+def _snapshot(reader: Reader) -> None:
+    """What the web process builds once a second at most, for all open pages together."""
+    from dashboard.snapshot import build
+
+    if reader.only.search("snapshot"):
+        began = time.perf_counter()
+        build()
+        reader.took.setdefault("snapshot", []).append((time.perf_counter() - began) * 1000)
+
+
 def log_in(reader: Reader) -> None:
     """A session, made as the log-in makes it."""
     from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import User
-    from django.contrib.sessions.backends.db import SessionStore
+    from django.test import Client
 
     user = User.objects.filter(is_superuser=True).first()
     assert user is not None
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    reader.cookie = f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
+    client = Client()
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    name = settings.SESSION_COOKIE_NAME
+    reader.cookie = f"{name}={client.cookies[name].value}"
 
 
 def main(arguments: list[str]) -> int:
@@ -104,8 +134,10 @@ def main(arguments: list[str]) -> int:
 
     django.setup()
     reader = Reader(arguments[0])
+    reader.only = re.compile(arguments[2] if len(arguments) > 2 else "")
     log_in(reader)
-    reader.get("overview", "/")  # what the first request loads is not measured
+    for path in ("/", "/api/v1/summary"):  # what the first request loads is not measured
+        reader.get("overview", path)
     reader.took.clear()
     ask(reader, int(arguments[1]))
     for name, took in reader.took.items():

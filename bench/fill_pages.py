@@ -1,9 +1,10 @@
 """A queue as pages meet it: `python -m bench.fill_pages ROWS DOMAINS`, in a system's environment.
 
 Written straight into the tables, since by the gate a million mails with a past would take an hour: what was
-accepted over five days, a few receivers with most of it and a long tail, every state, class and way in. The
-same rows on every run and database. Nothing is due within the next day, so that runners leave it alone.
-Bodies are not written: no list reads them.
+accepted over five days, half of it still waiting, a few receivers with most of it and a long tail, every
+state, class and way in; and what the other pages read (bench/fill_past.py). The same rows on every run and
+database. Nothing is due within the next day, so that runners leave it alone. Bodies are written of
+the newest few only: no list reads them.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bench.fill_past import fill_past
+
 AT_ONCE = 20_000
 DAYS = 5
 SENDER_DOMAINS = 400
 # (state, share of all)
 STATES = (
-    ("delivered", 0.585), ("deferred", 0.22), ("queued", 0.13), ("bounced", 0.045), ("held", 0.012),
+    ("delivered", 0.425), ("deferred", 0.32), ("queued", 0.19), ("bounced", 0.045), ("held", 0.012),
     ("expired", 0.006), ("deleted", 0.002),
 )  # fmt: skip
 # class: (code, enhanced, reply); {n} differs from reply to reply
@@ -98,7 +101,7 @@ def _delivery(
     is_waiting, is_final = state in ("queued", "deferred"), state not in ("queued", "deferred", "held")
     host = f"mx1.{_name(domain)}" if state not in ("queued", "held") else ""
     n = 0 if state in ("queued", "held") else 1 if state == "delivered" else chance.randint(1, 14)
-    tried = at + timedelta(seconds=chance.random() * 3600) if n else None
+    tried = min(now, at + timedelta(seconds=chance.random() * 3600)) if n else None
     return (
         pk, message[0], f"user{pk}@{_name(domain)}", domain + 1, state, message[14], at,
         now + timedelta(days=1, seconds=chance.random() * 86_400) if is_waiting else None,
@@ -160,9 +163,12 @@ def fill(n: int, n_domains: int) -> None:
                     f"""SELECT setval(pg_get_serial_sequence('queueapp_{table}', 'id'),
                         (SELECT max(id) FROM queueapp_{table}))"""
                 )
-            cursor.execute("VACUUM ANALYZE")  # as autovacuum does within minutes
     waiting = F("n_queued") + F("n_deferred")
     RecipientDomain.objects.alias(n=waiting).filter(n__gt=0).update(due_at=now + timedelta(days=1))
+    fill_past(n, n_domains, now)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")  # as autovacuum does within minutes
 
 
 def main(arguments: list[str]) -> int:

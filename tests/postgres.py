@@ -6,7 +6,7 @@ as the user nobody, since PostgreSQL refuses root. By default it doesn't wait fo
 off): right for tests, wrong for a benchmark, which says `durable=True`.
 
 It ends with the `with` block, at interpreter exit, and, on Linux, when its parent is killed; its
-folder goes with it except in the last case.
+folder goes with it except in the last case. A `folder` that is named is kept, and what is in it used again.
 """
 
 from __future__ import annotations
@@ -73,8 +73,14 @@ def find_binaries() -> Path:
 
 class PostgresServer:
     def __init__(
-        self, *, durable: bool = False, settings: dict[str, str] | None = None, binaries: Path | None = None
+        self,
+        *,
+        durable: bool = False,
+        settings: dict[str, str] | None = None,
+        binaries: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
+        self.kept = folder
         self.settings = {
             "max_connections": "200",
             **({} if durable else _UNSAFE_BUT_FAST),
@@ -116,12 +122,14 @@ class PostgresServer:
     # ── Start and stop ────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mw-pg-"))
+        self.folder = self.kept or Path(tempfile.mkdtemp(prefix="mw-pg-"))
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         atexit.register(self.stop)
         try:
             self._as_user = self._prepare_user()
             self.binaries = self._readable_binaries(self.binaries)
-            self._initialise()
+            if not (self.folder / "data" / "PG_VERSION").exists():
+                self._initialise()
             for _ in range(5):  # a free port may be taken before PostgreSQL binds it
                 if self._try_port(_free_port()):
                     return
@@ -139,7 +147,8 @@ class PostgresServer:
         if self.process is not None:
             stop(self.process, sign=signal.SIGINT, timeout=10)  # PostgreSQL's fast shutdown
             self.process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.kept is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
         atexit.unregister(self.stop)
 
     def go_away(self) -> None:

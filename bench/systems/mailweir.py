@@ -23,6 +23,7 @@ class Mailweir(Contender):
     def __init__(self, folder: Path, sink: tuple[str, int], wishes: Wishes = USUAL) -> None:
         super().__init__(folder, sink, wishes)
         self.system: System | None = None
+        self.keeps_in: Path | None = None  # where what it stores is kept for another run
         self._key = ""
 
     def start(self, *, delivering: bool) -> None:
@@ -37,7 +38,7 @@ class Mailweir(Contender):
             raise Failed(str(error)) from None
 
     def _home(self) -> Path:
-        home = self.folder / "h"
+        home = (self.keeps_in or self.folder) / "h"
         home.mkdir(mode=0o700, exist_ok=True)
         return home
 
@@ -116,9 +117,15 @@ class OnPostgres(Mailweir):
         return ""
 
     def _database_url(self) -> str:
-        self.server = PostgresServer(durable=True)
+        self.server = PostgresServer(durable=True, folder=self.keeps_in and self.keeps_in / "pg")
         self.server.start()
-        return self.server.create_database()
+        named = self.keeps_in and self.keeps_in / "database"
+        if named and named.exists():
+            return f"{self.server.url.rpartition('/')[0]}/{named.read_text()}"
+        url = self.server.create_database()
+        if named:
+            named.write_text(url.rpartition("/")[2])
+        return url
 
     def roots(self) -> list[int]:
         server = [self.server.process.pid] if self.server and self.server.process else []

@@ -54,6 +54,23 @@ def count_of(search: Search, cap: int | None, seconds: float | None) -> Counted:
     return Counted(n, is_exact=not walk.is_cut)
 
 
+def count_newer(query: Query, after: int, cap: int, seconds: float, now: datetime | None = None) -> Counted:
+    """How many of a search have come in behind the delivery `after`: newest first, so what came last is
+    counted however far back that is."""
+    search = Search(query, now or timezone.now(), narrows=False)
+    n, walk = 0, Walk(search, "-id", seconds=seconds)
+
+    def look(each: Slice) -> bool:
+        nonlocal n
+        if walk.reached is not None and walk.reached.id <= after:
+            return True
+        n += each.rows.filter(id__gt=after)[: cap + 1 - n].count()
+        return n > cap
+
+    walk.each(look)
+    return Counted(min(n, cap), is_exact=n <= cap and not walk.is_cut, is_capped=n > cap)
+
+
 def is_counted(query: Query) -> bool:
     """Whether the counters of the domains know all that the search asks for."""
     return all(term.key == "state" or domains_of(term) is not None for term in query.terms)

@@ -29,17 +29,19 @@ _OF_MESSAGES = ("from", "subject", "size", "campaign", "source", "tag", "login",
 
 
 class Search:
-    """A query at a moment, and the small set that answers it, where there is one."""
+    """A query at a moment, and the small set that answers it, where there is one. `narrows`: whether to look
+    for one; who wants only the newest rows has them sooner without."""
 
-    def __init__(self, query: Query, now: datetime) -> None:
+    def __init__(self, query: Query, now: datetime, *, narrows: bool = True) -> None:
         self.query = query
         self.now = now
+        self.narrows = narrows
         self.condition = condition_of(query, now)
 
     @cached_property
     def small(self) -> Q | None:
         """What narrows it to a few rows; None where nothing does."""
-        return narrowed(self.query, self.now)
+        return narrowed(self.query, self.now) if self.narrows else None
 
     @property
     def reads_messages(self) -> bool:

@@ -11,17 +11,16 @@ Promises: a pass reads a bounded part of the queue in each statement, and keeps 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, Q, Value, When
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from queueapp.models import Bookmark, Delivery, RecipientDomain
-from queueapp.models.ages import AGES
+from queueapp.models import Bookmark, RecipientDomain
+from queueapp.models.ages import AGES, waiting_by_age
 
 NAME = "ages"
 DEEPEST = 5000
@@ -51,39 +50,56 @@ def look(now: datetime | None = None) -> int:
         return 0
     began, found, n = time.monotonic(), {}, 0
     for ids in _steps():
-        rows = _counted(Delivery.objects.filter(domain_id__in=ids), now, F("domain_id"))
+        rows = waiting_by_age(ids, now)
         found.update(rows)
         n += sum(map(sum, rows.values()))
-    by_site: dict[int, Ages] = {}
-    open_ones = RecipientDomain.objects.filter(Q(n_queued__gt=0) | Q(n_deferred__gt=0), site__isnull=False)
-    where = dict(open_ones.values_list("pk", "site_id"))
-    for pk, ages in found.items():
-        if site_id := where.get(pk):
-            before = by_site.setdefault(site_id, [0] * len(ages))
-            by_site[site_id] = [a + b for a, b in zip(before, ages, strict=True)]
-    data = {"domains": found, "sites": by_site, "took_ms": int((time.monotonic() - began) * 1000)}
+    where = dict(_open_domains().filter(site__isnull=False).values_list("pk", "site_id"))
+    data = {
+        "domains": found,
+        "sites": _summed(found, where),
+        "took_ms": int((time.monotonic() - began) * 1000),
+    }
     Bookmark.objects.filter(pk=NAME).update(at=now, data=data)
     return n
 
 
 def of_domains(rows: Iterable[Any], now: datetime) -> dict[int, Shape]:
     """Id to shape; `rows` have `pk` and `n_waiting`."""
-    return _shapes(rows, now, "domains", "domain_id")
+    return _shapes(rows, now, "domains", waiting_by_age)
 
 
 def of_sites(rows: Iterable[Any], now: datetime) -> dict[int, Shape]:
-    return _shapes(rows, now, "sites", "domain__site_id")
+    return _shapes(rows, now, "sites", _of_sites)
 
 
-def _shapes(rows: Iterable[Any], now: datetime, kind: str, column: str) -> dict[int, Shape]:
+def _of_sites(ids: Sequence[int], now: datetime) -> dict[int, Ages]:
+    where = dict(_open_domains().filter(site__in=ids).values_list("pk", "site_id"))
+    return _summed(waiting_by_age(list(where), now), where)
+
+
+def _open_domains() -> QuerySet[RecipientDomain]:
+    return RecipientDomain.objects.filter(Q(n_queued__gt=0) | Q(n_deferred__gt=0))
+
+
+def _summed(by_domain: Mapping[int, Ages], where: Mapping[int, int]) -> dict[int, Ages]:
+    found: dict[int, Ages] = {}
+    for pk, ages in by_domain.items():
+        if site_id := where.get(pk):
+            before = found.setdefault(site_id, [0] * len(ages))
+            found[site_id] = [a + b for a, b in zip(before, ages, strict=True)]
+    return found
+
+
+def _shapes(
+    rows: Iterable[Any], now: datetime, kind: str, count: Callable[[Sequence[int], datetime], dict[int, Ages]]
+) -> dict[int, Shape]:
     few: list[int] = []
     many: list[int] = []
     for row in rows:
         (few if row.n_waiting <= AT_ONCE else many).append(row.pk)
     none = [0] * (len(AGES) + 1)
     # No row waits: nothing is asked.
-    asked = Delivery.objects.filter(**{f"{column}__in": few})
-    counted = _counted(asked, now, F(column)) if few else {}
+    counted = count(few, now) if few else {}
     found = {pk: Shape(counted.get(pk, none), None) for pk in few}
     last = Bookmark.objects.filter(pk=NAME).first() if many else None
     kept = last.data.get(kind, {}) if last else {}
@@ -106,19 +122,3 @@ def _steps() -> Iterable[list[int]]:
         n_in_step += n
     if ids:
         yield ids
-
-
-def _counted(rows: Any, now: datetime, by: F) -> dict[int, Ages]:
-    bucket = Case(
-        *(
-            When(accepted_at__gt=now - timedelta(minutes=under), then=Value(place))
-            for place, under in enumerate(AGES)
-        ),
-        default=Value(len(AGES)),
-        output_field=IntegerField(),
-    )
-    found: dict[int, Counter[int]] = {}
-    counts = rows.waiting().order_by().annotate(of=by, bucket=bucket)
-    for of, place, n in counts.values_list("of", "bucket").annotate(n=Count("*")):
-        found.setdefault(of, Counter())[place] = n
-    return {of: [places[place] for place in range(len(AGES) + 1)] for of, places in found.items()}

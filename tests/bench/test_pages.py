@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
+from django.urls import resolve
 
-from bench import ask_pages, fill_pages
+from bench import ask_others, ask_pages, fill_pages
 from bench.bench_pages import percentile
+from docs import permissions
 from queueapp.grammar import KEYS, parse
 from queueapp.models import Delivery, Message, RecipientDomain
 from queueapp.models.grouping import BY
@@ -39,3 +42,16 @@ def test_it_fills_a_queue_with_exact_counters() -> None:
     depth = RecipientDomain.objects.depth()
     assert sum(depth.values()) == 300
     assert depth["held"] == Delivery.objects.filter(state="held").count()
+    _every_target_is_there()
+
+
+def _every_target_is_there() -> None:
+    """And none of the API's is missing."""
+    targets = [path.partition("?")[0] for path in ask_others.targets().values()]
+    for path in targets:
+        resolve(path)
+    for way in permissions.operations():
+        route = re.escape(f"/api/v1{way.route}")
+        asked = re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", route))
+        is_left_out = way.method != "GET" or way.route in ask_others.LEFT_OUT
+        assert is_left_out or any(asked.fullmatch(path) for path in targets), way.route

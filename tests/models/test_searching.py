@@ -12,7 +12,7 @@ from django.db import connection
 from queueapp.grammar import parse
 from queueapp.models import Delivery, budget, narrowing, searching
 from queueapp.models.budget import Clock, OutOfTime, at_most
-from queueapp.models.counting import Counted, count_of
+from queueapp.models.counting import Counted, count_newer, count_of
 from queueapp.models.matching import condition_of
 from queueapp.models.searching import Search, Walk
 from tests.models.rows import delivery
@@ -96,6 +96,21 @@ def test_it_says_how_far_it_came_when_the_time_is_up_and_goes_on_from_there(
                 assert [row.pk for row in page.rows] == [rows[0].pk]
         assert n_pages >= 4
     assert not count_of(search, 10_000, 1).is_exact
+
+
+def test_it_counts_what_is_newer_from_what_came_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "_FIRST_SLICE", 2)
+    rows = [delivery(subject="found" if n % 2 else "other") for n in range(8)]
+    query = parse("subject:found")
+    for n, row in enumerate(rows):
+        wanted = sum(1 for each in range(n + 1, 8) if each % 2)
+        assert count_newer(query, row.pk, 99, 60) == Counted(wanted), n
+    assert count_newer(query, 0, 3, 60) == Counted(3, is_exact=False, is_capped=True)
+    monkeypatch.setattr(Clock, "next_size", lambda self, size: 0)  # as if each slice had used it up
+    cut = count_newer(query, 0, 99, 60)
+    assert 0 < cut.n < 4
+    assert not cut.is_exact
+    assert count_newer(query, rows[-2].pk, 99, 60).n == 1
 
 
 def test_it_shows_slices_without_a_clock_in_full() -> None:
