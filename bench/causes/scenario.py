@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.postgres import PostgresServer
 from tests.system import System
 
 WITHIN = 60.0
@@ -73,15 +74,20 @@ class Result:
     evidence: str = ""
     remedy: str = ""
     wrong: str = ""
+    database: str = "sqlite"
 
 
-def play(name: str, scenario: Scenario, folder: Path) -> Result:
-    result = Result(name, scenario.cause)
+def play(name: str, scenario: Scenario, folder: Path, database: str = "sqlite") -> Result:
+    """`database`: sqlite or postgres; that is a server of the scenario's own."""
+    result = Result(name, scenario.cause, database=database)
     with contextlib.ExitStack() as stack:
+        url = ""
+        if database == "postgres":
+            url = stack.enter_context(PostgresServer(durable=True)).create_database()
         settings = scenario.prepare(stack, folder)
         home = folder / "h"
         home.mkdir(mode=0o700, exist_ok=True)
-        system = System(home=home, settings={**BASE, **settings})
+        system = System(home=home, database_url=url, settings={**BASE, **settings})
         stack.callback(system.close)
         system.start()
         made = system.manage("apikey", "create", "causes", "--scope", "submit,read,operate,admin")
