@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import report, rounds
+from bench.alarms import command as alarms
 from bench.causes import command as causes
 from bench.faults import command as faults
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
 
+PLAYS: dict[str, Any] = {"alarms": alarms, "causes": causes, "faults": faults}
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -92,10 +94,8 @@ def stop_once(number: int, frame: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["faults"]:
-        work = partial(faults.run, faults.parse(arguments[1:]))
-    elif arguments[:1] == ["causes"]:
-        work = partial(causes.run, causes.parse(arguments[1:]))
+    if arguments and (played := PLAYS.get(arguments[0])) is not None:
+        work = partial(played.run, played.parse(arguments[1:]))
     else:
         work = partial(run_all, *parse(arguments))
     for each in STOP_SIGNALS:  # a shell starts what runs behind it with SIGINT ignored

@@ -1,6 +1,6 @@
-"""`python -m bench causes [NAME…] [--db sqlite|postgres|both]`: brings each cause about in a system of its own, and prints a table:
-which cause the diagnosis named first, after how many seconds, and its proof. Without a name all of them.
-Ends with 1 where another cause was named, or none within a minute.
+"""`python -m bench causes [NAME…] [--db sqlite|postgres|both]`: brings each cause about in its own system,
+and prints a table: which cause the diagnosis named first, after how many seconds, and its proof. Without a
+name all of them. Ends with 1 where another cause was named, or none within a minute.
 """
 
 from __future__ import annotations

@@ -37,12 +37,12 @@ class Stage:
                 text = f"From: Ann <{sender}>\r\nTo: {recipient}\r\nSubject: Hello\r\n\r\nx\r\n"
                 client.sendmail(sender, [recipient], text.encode())
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.system.http + path, data=data, headers=headers)
+        request = urllib.request.Request(self.system.http + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return dict(json.load(answer))
+            return json.load(answer)
 
     def causes(self) -> list[dict[str, Any]] | None:
         """What the diagnosis says now; None where nobody answers, or nobody has looked."""
