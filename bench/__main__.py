@@ -22,10 +22,11 @@ from bench import report, rounds
 from bench.alarms import command as alarms
 from bench.causes import command as causes
 from bench.faults import command as faults
+from bench.floods import command as floods
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
 
-PLAYS: dict[str, Any] = {"alarms": alarms, "causes": causes, "faults": faults}
+PLAYS: dict[str, Any] = {"alarms": alarms, "causes": causes, "faults": faults, "floods": floods}
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
