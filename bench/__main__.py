@@ -1,6 +1,7 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
-`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), and
-`python -m bench causes [NAME …]` what clogs a queue (bench/causes/).
+`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), `causes` what
+clogs a queue (bench/causes/), `alarms` whether alert mail arrives while things are broken (bench/alarms/), `blocks`
+a source that is blocked (bench/blocks/), and `floods` a stolen login (bench/floods/).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
@@ -20,13 +21,20 @@ from typing import Any
 
 from bench import report, rounds
 from bench.alarms import command as alarms
+from bench.blocks import command as blocks
 from bench.causes import command as causes
 from bench.faults import command as faults
 from bench.floods import command as floods
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
 
-PLAYS: dict[str, Any] = {"alarms": alarms, "causes": causes, "faults": faults, "floods": floods}
+PLAYS: dict[str, Any] = {
+    "alarms": alarms,
+    "blocks": blocks,
+    "causes": causes,
+    "faults": faults,
+    "floods": floods,
+}
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -41,7 +41,14 @@ class Stage(scenario.Stage):
 
     def pending(self) -> list[str]:
         """Alerts that wait for their time; the pages do not list them, the database does."""
-        return self.system.manage("shell", "-v", "0", "-c", _PENDING).stdout.split()
+        return self.shell(
+            "print(*Alert.objects.filter(state='pending').values_list('pk', flat=True))"
+        ).split()
+
+    def shell(self, code: str) -> str:
+        """What the code prints that knows all models."""
+        code = f"from queueapp.models import *\n{code}"
+        return self.system.manage("shell", "-v", "0", "-c", code).stdout.strip()
 
     def shorten(self, more: dict[str, dict[str, float]]) -> None:
         """All rules hold and are clear after HOLDS seconds; `more` by the rule's name."""
@@ -58,12 +65,6 @@ class Stage(scenario.Stage):
                 raise TimeoutError(f"{otherwise} within {within:.0f} s")
             time.sleep(0.2)
         return time.monotonic() - began
-
-
-_PENDING = """
-from queueapp.models import Alert
-print(*Alert.objects.filter(state="pending").values_list("pk", flat=True))
-"""
 
 
 @contextlib.contextmanager

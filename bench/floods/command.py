@@ -43,7 +43,8 @@ def lines(result: Result) -> list[str]:
     r = result
     made = [
         f"{r.database}: {r.n:,} mails in {r.took:.0f} s; stopped after {r.stopped_after:.1f} s ({r.why})",
-        f"    {r.n_left:,} left before, {r.n_held:,} held ({r.n_queued_held:,} waited), {r.held_after:.1f} s after",
+        f"    {r.n_left:,} left before, {r.n_held:,} held in all "
+        f"({r.n_queued_held:,} of them waited), done {r.held_after:.1f} s after its end",
         f"    owner told after {r.owner_told:.0f} s, on call {r.oncall_told:.0f} s; "
         f"one click deleted {r.n_deleted:,} in {r.deleted_in:.1f} s",
     ]
