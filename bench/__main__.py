@@ -1,7 +1,7 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
 `python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), `causes` what
-clogs a queue (bench/causes/), `alarms` whether alert mail arrives while things are broken (bench/alarms/), `blocks`
-a source that is blocked (bench/blocks/), and `floods` a stolen login (bench/floods/).
+clogs a queue (bench/causes/), `alarms` whether alert mail arrives while things are broken (bench/alarms/),
+`blocks` a source that is blocked (bench/blocks/), and `floods` a stolen login (bench/floods/).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
