@@ -47,9 +47,10 @@ def of(rule: Rule, seconds: float = SECONDS) -> Trial:
     began, now = time.monotonic(), timezone.now()
     made = Trial(now - DAY, is_whole=True, condition=RuleCondition.FLOOD)
     counts: Counts = defaultdict(lambda: defaultdict(int))
+    times = _Times()
     for back_to, rows in _slices(rule.scope, now - 2 * DAY):
         for name, minute, n, n_messages in rows:
-            at = as_time(minute)
+            at = times[minute]
             counts[f"{rule.scope}:{name.lower()}"][at] += n
             made.n_looked += n_messages if at >= now - DAY else 0
         is_late = time.monotonic() - began > seconds
@@ -88,9 +89,32 @@ def _slices(scope: str, since: datetime) -> Iterator[tuple[datetime, list[Sum]]]
 
 
 def _busy(counts: Counts, rule: Rule) -> dict[str, dict[datetime, int]]:
-    """Whoever handed in the floor within the day before at all; nobody else can be meant."""
-    found = {key: minutes for key, minutes in counts.items() if sum(minutes.values()) >= rule.n_hits}
+    """Whoever handed in the floor within the rule's time at all; nobody else can be meant."""
+    found = {key: minutes for key, minutes in counts.items() if _most(minutes, rule.per) >= rule.n_hits}
     return dict(sorted(found.items(), key=lambda each: -sum(each[1].values()))[:_MOST_KEYS])
+
+
+def _most(minutes: Mapping[datetime, int], per: timedelta) -> int:
+    """The most within such a time."""
+    if per <= _MINUTE:
+        return max(minutes.values())
+    most = n = first = 0
+    order = sorted(minutes)
+    for at in order:
+        n += minutes[at]
+        while order[first] <= at - per:
+            n -= minutes[order[first]]
+            first += 1
+        most = max(most, n)
+    return most
+
+
+class _Times(dict[datetime | str, datetime]):
+    """Minutes as databases give them; the same ones come again for each sender."""
+
+    def __missing__(self, value: datetime | str) -> datetime:
+        self[value] = at = as_time(value)
+        return at
 
 
 def _played(rule: Rule, key: str, minutes: Mapping[datetime, int], since: datetime) -> tuple[On, list[Match]]:
