@@ -32,6 +32,7 @@ from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
 from queueapp.mail.summary import Summary, summarise, to_crlf
 from queueapp.models import Message, TlsDemand
+from queueapp.models.ids import are_ours
 
 MAX_LINE = 998
 MAX_HOPS = 50
@@ -228,8 +229,7 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
     # Before the transaction, where ids of domains may be remembered. What is asked here is not asked in
     # it: without a key its statements go in one round trip (models/trips.py).
     domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
-    number_ahead([each.new for each in batch])
-    holding.apply(each.new for each in batch)
+    _look_up([each.new for each in batch])
     arrivals.look()
     counted: Rows = []
     fresh: list[_Prepared] = []
@@ -246,6 +246,15 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
     answers = {id(each): _answer(each) for each in fresh}
     by_key = {_key(each): answers[id(each)] for each in fresh} | repeats
     return [answers.get(id(each)) or replace(by_key[_key(each)], is_repeat=True) for each in batch]
+
+
+def _look_up(batch: list[NewMessage]) -> None:
+    """Their ids, where they can be known now, and which of them are refused or held."""
+    if are_ours():
+        [rows] = number_ahead(batch, [holding.question(batch)])
+        holding.apply(batch, rows)
+    else:
+        holding.apply(batch)
 
 
 def _key(each: _Prepared) -> tuple[str, str]:
