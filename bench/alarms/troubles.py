@@ -14,9 +14,10 @@ from bench.causes.receivers import free_port
 from bench.faults.rig import is_worker, name_of
 from bench.mails import Mails
 from tests.counting_sink import CountingSink
+from tests.dnsserver import DnsServer, Records
 from tests.system import ROOT
 
-N_DOMAINS, N_DUE = 500, 200_000
+N_DOMAINS, N_SENDERS, N_DUE = 500, 100, 200_000
 _SMALL = 600
 
 
@@ -45,7 +46,7 @@ class Trouble:
 
 class DeadRoute(Trouble):
     name, what = "route", f"the queue's own route (a relay) is dead; mail to {N_DOMAINS} domains waits"
-    subject = f"{N_DOMAINS} domains, one cause"
+    subject = "domains, one cause"
 
     def prepare(self, stage: Stage) -> dict[str, str]:
         self.port = free_port()
@@ -55,10 +56,39 @@ class DeadRoute(Trouble):
         return {"Mail to a domain is stuck": {"threshold": 2}}
 
     def begin(self, stage: Stage) -> None:
-        stage.send(f"u{n}@d{n % N_DOMAINS}.many.test" for n in range(2 * N_DOMAINS))
+        recipients = (f"u{n}@d{n % N_DOMAINS}.many.test" for n in range(2 * N_DOMAINS))
+        stage.send(recipients, n_senders=N_SENDERS)
 
     def end(self, stage: Stage) -> None:
         sink = CountingSink()
+        sink.port = self.port
+        stage.stack.enter_context(sink)
+
+
+class DeadReceivers(DeadRoute):
+    """No host of any of them answers, each for itself: the names are the test's own name server's."""
+
+    name, what = "receivers", f"the hosts of {N_DOMAINS} domains refuse connections, each of its own"
+
+    def prepare(self, stage: Stage) -> dict[str, str]:
+        self.port = free_port()
+        records: Records = {}
+        for number in range(N_DOMAINS):
+            name = f"d{number}.many.test"
+            records[name] = {"MX": [f"10 mx.{name}."]}
+            records[f"mx.{name}"] = {"A": [f"127.9.{number // 200}.{number % 200 + 1}"]}
+        dns = stage.stack.enter_context(DnsServer(records))
+        return {
+            "MAILWEIR_ROUTE": "mx",
+            "MAILWEIR_DNS": dns.address,
+            "MAILWEIR_MX_PORT": str(self.port),
+            "MAILWEIR_MTA_STS": "off",
+            "MAILWEIR_RETRY_FIRST": "30s",
+        }
+
+    def end(self, stage: Stage) -> None:
+        """One server that answers at all their addresses."""
+        sink = CountingSink(host="0.0.0.0")  # noqa: S104  # loopback addresses of a test
         sink.port = self.port
         stage.stack.enter_context(sink)
 
@@ -135,7 +165,7 @@ class Killer:
 
 class NoWorkers(Trouble):
     name, what, subject = "workers", "all workers and runners are killed, and kept dead", "No worker runs"
-    within = 180.0
+    within = 240.0
 
     def begin(self, stage: Stage) -> None:
         self.killer = Killer(stage, is_worker)
@@ -201,5 +231,6 @@ def is_watch(pid: int) -> bool:
 
 
 TROUBLES: dict[str, type[Trouble]] = {
-    each.name: each for each in (DeadRoute, FullQueue, NoValkey, NoWorkers, NoDatabase, KilledWatch, NoWatch)
+    each.name: each
+    for each in (DeadRoute, DeadReceivers, FullQueue, NoValkey, NoWorkers, NoDatabase, KilledWatch, NoWatch)
 }

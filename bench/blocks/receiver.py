@@ -7,14 +7,15 @@ from collections import Counter
 
 from tests.counting_sink import CountingSink
 
-REPLY = "554 5.7.1 Service unavailable; Client host [{peer}] blocked using zen.spamhaus.org"
+TEXT = "Service unavailable; Client host [{peer}] blocked using zen.spamhaus.org"
 
 
 class BlockingSink(CountingSink):
     """At RCPT. `refused`: when, by whom; `taken`: likewise."""
 
     def __init__(self, host: str) -> None:
-        self.blocked: set[str] = set()
+        self.blocked: dict[str, str] = {}
+        """By peer: the code that it is refused with."""
         self.refused: list[tuple[float, str]] = []
         self.taken: list[tuple[float, str]] = []
         super().__init__(answer=self._answer, host=host)
@@ -25,7 +26,7 @@ class BlockingSink(CountingSink):
         peer = line.split(" ", 1)[0]
         if peer in self.blocked:
             self.refused.append((time.monotonic(), peer))
-            return REPLY.format(peer=peer)
+            return f"{self.blocked[peer]} {TEXT.format(peer=peer)}"
         self.taken.append((time.monotonic(), peer))
         return None
 

@@ -31,9 +31,11 @@ class Stage:
     stack: contextlib.ExitStack
     folder: Path
 
-    def send(self, recipients: Iterable[str], sender: str = "ann@news.example") -> None:
+    def send(self, recipients: Iterable[str], sender: str = "ann@news.example", n_senders: int = 1) -> None:
+        """`n_senders`: by so many in turn, for one that sends much is a cause of its own."""
         with smtplib.SMTP(*self.system.smtp_address, timeout=60) as client:
-            for recipient in recipients:
+            for number, recipient in enumerate(recipients):
+                sender = f"a{number % n_senders}@news.example" if n_senders > 1 else sender
                 text = f"From: Ann <{sender}>\r\nTo: {recipient}\r\nSubject: Hello\r\n\r\nx\r\n"
                 client.sendmail(sender, [recipient], text.encode())
 
