@@ -60,15 +60,15 @@ def row(result: Result) -> str:
 def markdown(results: list[Result]) -> str:
     """One row a trouble; seconds on SQLite and on PostgreSQL."""
     lines = [
-        "| What is broken | The mail | After, SQLite | PostgreSQL | Over is told after | |",
-        "|---|---|---|---|---|---|",
+        "| What is broken | The mail | After, SQLite | PostgreSQL | Its end is told after |",
+        "|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(each.name for each in results):
         mine = {each.database: each for each in results if each.name == name}
         first, trouble = next(iter(mine.values())), TROUBLES[name]
         after = [f"{mine[each].raised:.0f} s" if each in mine else "" for each in ("sqlite", "postgres")]
         over = ", ".join(f"{each.resolved:.0f} s" for each in mine.values())
-        subject = first.subject.replace("|", "\\|") if trouble.wants_mail else "none"
+        subject = first.subject.partition("] ")[2].replace("|", "\\|") if trouble.wants_mail else "none"
         if not trouble.wants_mail:
             after = [f"no ping for {each.pings_silent:.0f} s" for each in mine.values()]
         lines.append(f"| {trouble.what} | {subject} | {' | '.join(after)} | {over} |")
