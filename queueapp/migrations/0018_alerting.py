@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("queueapp", "0015_rest4"),
+        ("queueapp", "0016_sealed"),
     ]
 
     operations = [
