@@ -58,7 +58,7 @@ def play(database: str, folder: Path, n: int, seconds: float, calm: float) -> Re
 
     with opened(folder, database, settings) as stage:
         try:
-            route = {"name": "victims", "pattern": "*.flood.test", "kind": "relay", "host": "127.0.0.1"}
+            route = {"name": "victims", "pattern": ".flood.test", "kind": "relay", "host": "127.0.0.1"}
             stage.ask("/api/v1/routes", {**route, "port": victims.port, "tls": "none"})
             _run(stage, receiver, result, seconds, calm)
         except TimeoutError as error:
