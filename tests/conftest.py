@@ -79,6 +79,12 @@ settings.DATABASES  # noqa: B018  pytest-django sets Django up only where settin
 REAL_HASHERS = list(settings.PASSWORD_HASHERS)
 settings.PASSWORD_HASHERS = ["tests.passwords.QuickArgon2", *REAL_HASHERS[1:]]
 
+from queueapp import hints  # noqa: E402
+
+hints.EVERY = (
+    0.0  # a kick is looked for right after it, and none may come late, in the middle of the next test
+)
+
 
 def pytest_unconfigure() -> None:
     if _postgres is not None:

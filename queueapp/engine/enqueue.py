@@ -113,7 +113,7 @@ def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally:
     _DELIVERIES.add(rows)
     _REFUSALS.add(refusals)
     _count(rows, changes, tally)
-    events.publish("deliveries", accepted=len(rows))
+    events.deliveries_changed()
 
 
 def number_ahead(batch: list[NewMessage], questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
