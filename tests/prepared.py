@@ -80,8 +80,9 @@ def _migrate(home: Path, database_url: str) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[Path]:
-    """The folder of this run, for one process at a time."""
-    if FOLDER not in os.environ:
+    """The folder of this run, for one process at a time. What is played in a scratch folder of its own
+    (bench/scratch.py) takes it along when that is gone."""
+    if not os.path.isdir(os.environ.get(FOLDER, "")):
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="mw-made-")
         atexit.register(shutil.rmtree, os.environ[FOLDER], ignore_errors=True)
     folder = Path(os.environ[FOLDER])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from bench.faults.rig import is_worker, name_of
 from bench.mails import Mails
 from tests.counting_sink import CountingSink
 from tests.dnsserver import DnsServer, Records
+from tests.processes import descendants, die_with_parent
 from tests.system import ROOT
 
 N_DOMAINS, N_SENDERS, N_DUE = 500, 100, 200_000
@@ -164,8 +166,9 @@ class Killer:
 
 
 class NoWorkers(Trouble):
-    name, what, subject = "workers", "all workers and runners are killed, and kept dead", "No worker runs"
-    within = 240.0
+    """`up` starts them again and again: that is what is told."""
+
+    name, what, subject = "workers", "all workers and runners are killed again and again", "does not run"
 
     def begin(self, stage: Stage) -> None:
         self.killer = Killer(stage, is_worker)
@@ -174,6 +177,37 @@ class NoWorkers(Trouble):
 
     def end(self, stage: Stage) -> None:
         self.killer.stop()
+
+
+class LoneWorkers(Trouble):
+    """Workers that nobody starts again, as of a service of their own."""
+
+    name, what = "lone-workers", "all workers and runners, which nobody starts again, are killed"
+    subject = "No worker runs"
+    within = 240.0
+
+    def prepare(self, stage: Stage) -> dict[str, str]:
+        return {"MAILWEIR_WORKERS": "0"}
+
+    def begin(self, stage: Stage) -> None:
+        worker = self._start(stage)
+        stage.send(["first@ok.example"])
+        stage.wait_for(lambda: stage.count("state:delivered") == 1, 60, "the worker delivers nothing")
+        for pid in (worker.pid, *descendants(worker.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        worker.wait()
+        stage.send(f"u{n}@ok.example" for n in range(50))
+
+    def end(self, stage: Stage) -> None:
+        worker = self._start(stage)
+        stage.stack.callback(worker.wait)
+        stage.stack.callback(worker.kill)
+
+    def _start(self, stage: Stage) -> subprocess.Popen[bytes]:
+        env = {**stage.system.env, "MAILWEIR_WORKERS": "1"}
+        command = [sys.executable, "manage.py", "rqworker"]
+        return subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=die_with_parent)
 
 
 class NoDatabase(Trouble):
@@ -232,5 +266,15 @@ def is_watch(pid: int) -> bool:
 
 TROUBLES: dict[str, type[Trouble]] = {
     each.name: each
-    for each in (DeadRoute, DeadReceivers, FullQueue, NoValkey, NoWorkers, NoDatabase, KilledWatch, NoWatch)
+    for each in (
+        DeadRoute,
+        DeadReceivers,
+        FullQueue,
+        NoValkey,
+        NoWorkers,
+        LoneWorkers,
+        NoDatabase,
+        KilledWatch,
+        NoWatch,
+    )
 }

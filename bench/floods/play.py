@@ -10,10 +10,13 @@ from pathlib import Path
 from bench.alarms.stage import TO, Stage, opened
 from bench.browsing import Pages
 from bench.floods.traffic import Flood, Probe, Receiver, by_http, by_smtp, told
+from tests.counting_sink import CountingSink
 from tests.system import ADMIN_PASSWORD
 from tests.transports.certificates import make_certificates
 
 OWNER = "owner@corp.example"
+SLOW = 1.0
+"""Seconds that a receiver of the flood takes for a mail, so that much of it waits when it is stopped."""
 _SETTLES, _ENDS_WITHIN = 5.0, 120.0
 Figures = dict[str, list[float]]
 
@@ -41,11 +44,12 @@ class Result:
 
 def play(database: str, folder: Path, n: int, seconds: float, calm: float) -> Result:
     """`calm`: seconds before the flood that are the usual."""
-    result, receiver = Result(database, n), Receiver()
+    result, receiver, victims = Result(database, n), Receiver(), CountingSink(takes=SLOW)
     made = make_certificates(folder / "tls", "localhost")
 
     def settings(stage: Stage) -> dict[str, str]:
         stage.stack.enter_context(receiver)
+        stage.stack.enter_context(victims)
         return {
             "MAILWEIR_SMTP_CERT": str(made.certificate),
             "MAILWEIR_SMTP_KEY": str(made.key),
@@ -54,6 +58,8 @@ def play(database: str, folder: Path, n: int, seconds: float, calm: float) -> Re
 
     with opened(folder, database, settings) as stage:
         try:
+            route = {"name": "victims", "pattern": ".flood.test", "kind": "relay", "host": "127.0.0.1"}
+            stage.ask("/api/v1/routes", {**route, "port": victims.port, "tls": "none"})
             _run(stage, receiver, result, seconds, calm)
         except TimeoutError as error:
             result.wrong.append(str(error))
@@ -86,7 +92,9 @@ def _run(stage: Stage, receiver: Receiver, result: Result, seconds: float, calm:
         thread.join(seconds * 5)
         result.took = flood.took
         ended = time.monotonic()
-        stage.wait_for(lambda: stage.count("login:stolen state:queued") == 0, _ENDS_WITHIN, "not all is held")
+        stage.wait_for(
+            lambda: stage.exactly("login:stolen state:queued") == 0, _ENDS_WITHIN, "not all is held"
+        )
         result.held_after = time.monotonic() - ended
     finally:
         for probe in probes:
@@ -94,8 +102,8 @@ def _run(stage: Stage, receiver: Receiver, result: Result, seconds: float, calm:
     time.sleep(_SETTLES)
     result.n_queued_held = _effect(stage)["n_held"]
     result.n_held, result.n_left = (
-        stage.count("login:stolen state:held"),
-        stage.count("login:stolen state:delivered"),
+        stage.exactly("login:stolen state:held"),
+        stage.exactly("login:stolen state:delivered"),
     )
     for probe in probes:
         _judge(probe, receiver, result, before, began, ended)
@@ -144,8 +152,8 @@ def _clear(stage: Stage, effect: int, result: Result) -> None:
     pages = Pages(stage.system.http, "admin", ADMIN_PASSWORD)
     began = time.monotonic()
     pages.submit(f"/effects/{effect}/delete")
-    stage.wait_for(lambda: stage.count("login:stolen state:held") == 0, _ENDS_WITHIN, "not all is deleted")
+    stage.wait_for(lambda: stage.exactly("login:stolen state:held") == 0, _ENDS_WITHIN, "not all is deleted")
     result.deleted_in = time.monotonic() - began
-    result.n_deleted = stage.count("login:stolen state:deleted")
+    result.n_deleted = stage.exactly("login:stolen state:deleted")
     if result.n_deleted != result.n_held:
         result.wrong.append(f"{result.n_held:,} were held, {result.n_deleted:,} deleted")
