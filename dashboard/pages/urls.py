@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from dashboard.pages import (
+    alert_rule_trial,
     alert_rules,
     alert_trial,
     alerts,
@@ -124,6 +125,7 @@ urlpatterns = [
     path("alerts/rules", alert_rules.page, name="alert-rules"),
     path("alerts/test", alert_trial.send, name="alert-test"),
     path("alerts/rules/new", alert_rules.new, name="alert-rule-new"),
+    path("alerts/rules/try", alert_rule_trial.page, name="alert-rule-try"),
     path("alerts/rules/<id:pk>", alert_rules.edit, name="alert-rule"),
     path("alerts/rules/<id:pk>/switch", alert_rules.switch, name="alert-rule-switch"),
     path("alerts/rules/<id:pk>/remove", alert_rules.remove, name="alert-rule-remove"),

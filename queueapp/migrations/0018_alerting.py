@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             model_name="alertrule",
             name="blind_since",
             field=models.DateTimeField(
-                blank=True, help_text="The watch could not count its search in time since.", null=True
+                blank=True, help_text="The watch can't tell since then whether it holds.", null=True
             ),
         ),
         migrations.AddField(

@@ -57,7 +57,7 @@ class AlertRule(models.Model):
         max_length=2000, blank=True, help_text="A search of deliveries, where the condition counts them."
     )
     blind_since = models.DateTimeField(
-        null=True, blank=True, help_text="The watch could not count its search in time since."
+        null=True, blank=True, help_text="The watch can't tell since then whether it holds."
     )
     holds_for = models.DurationField(
         default=timedelta(minutes=2), help_text="So long before people are told."

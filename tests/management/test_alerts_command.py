@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from queueapp import conf
-from queueapp.models import Alert, AuditEvent, Notice, Silence
+from queueapp.models import Alert, AlertRule, AuditEvent, Notice, RecipientDomain, Silence
 from queueapp.watch import pulse
 from tests.dashboard.alerts import a_group, a_notice, a_rule, a_silence, an_alert, an_old_alert
 from tests.dashboard.rows import now
@@ -178,3 +178,53 @@ def test_a_test_that_no_server_takes_fails() -> None:
     assert "not taken" in done.out
     assert "abc" not in done.out + done.err, "what follows the host is a secret"
     assert Notice.objects.get().state == "failed"
+
+
+# ── Rules with a search ───────────────────────────────────────────────────────────────────────
+
+QUERY = "state:deferred domain:a.test"
+
+
+def test_a_rule_with_a_search_is_tried_made_switched_and_removed() -> None:
+    RecipientDomain.objects.create(name="a.test", n_deferred=7)
+    [tried] = rows("rule-try", "--query", QUERY, "--above", "6")
+    assert tried == {"holds": True, "n": 7, "is_cut": False, "why": ""}
+    said = manage("alerts", "rule-try", "--query", QUERY, "--above", "7").out
+    assert "It would not hold now: 7 match" in said
+    assert not AlertRule.objects.exists()
+    [made] = rows("rule-add", "Ours", "--query", QUERY, "--above", "6", "--for", "2m", "--to", "me@a.test")
+    assert (made["query"], made["threshold"], made["holds_for"], made["recipients"]) == (
+        QUERY, 6, 120, ["me@a.test"],
+    )  # fmt: skip
+    pk = str(made["id"])
+    assert "Ours is off." in manage("alerts", "rule-off", pk).out
+    assert rows("rule-on", pk)[0]["is_enabled"] is True
+    assert QUERY[:20] in manage("alerts", "rules").out
+    assert manage("alerts", "rule-remove", pk).code == 0
+    assert not AlertRule.objects.exists()
+    assert list(AuditEvent.objects.order_by("pk").values_list("action", flat=True)) == [
+        "alert_rule.create", "alert_rule.change", "alert_rule.change", "alert_rule.delete",
+    ]  # fmt: skip
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("rule-try", "--query", "stat:deferred", "--above", "1"), 2, "stat:deferred\n  ^^^^\n"),
+        (("rule-add", "x", "--query", "state:held sale", "--above", "1"), 2, " sale\n" + 13 * " " + "^^^^\n"),
+        (("rule-add", "x", "--query", "", "--above", "1"), 2, "the search is empty"),
+        (("rule-add", "x", "--query", QUERY, "--above", "-1"), 2, "threshold -1 is not a number"),
+        (("rule-add", "x", "--query", QUERY), 2, "--above"),
+        (("rule-add", "x", "--query", QUERY, "--above", "1", "--for", "soon"), 2, "--for 'soon'"),
+        (("rule-add", "x", "--query", QUERY, "--above", "1", "--to", "nobody"), 2, "'nobody' is not"),
+        (("rule-add", "x", "--query", QUERY, "--above", "1", "--severity", "loud"), 2, "severity 'loud'"),
+        (("rule-on", "99"), 1, "There is no alert rule 99"),
+        (("rule-remove", "99"), 1, "There is no alert rule 99"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_can_not_be_is_refused(arguments: tuple[str, ...], code: int, said: str) -> None:
+    done = manage("alerts", *arguments)
+    assert done.code == code, done
+    assert said in done.err
+    assert not AlertRule.objects.exists()

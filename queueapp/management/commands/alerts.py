@@ -1,8 +1,9 @@
-"""`alerts [list|show|ack|silences|silence|unsilence|rules|test]`: alerts in a terminal."""
+"""`alerts [list|show|ack|silences|silence|unsilence|rules|rule-…|test]`: alerts in a terminal."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,7 +14,7 @@ from queueapp.access import alert_groups, alert_rows, alert_trials
 from queueapp.access import alerts as access
 from queueapp.access.change import AccessError, Wrong, known
 from queueapp.management.access_command import actor
-from queueapp.management.alerts import asked, listed
+from queueapp.management.alerts import asked, listed, ruling
 from queueapp.management.base import Command as Base
 from queueapp.management.base import Failed, WrongUsage
 from queueapp.models import Alert, AlertRule, AlertScope, Notice, Severity, Silence
@@ -21,7 +22,7 @@ from queueapp.watch import pulse
 from queueapp.watch.alerts.conditions import BY_NAME
 
 _MOST = 10_000
-_VERBS = ("list", "show", "ack", "silences", "silence", "unsilence", "rules", "test")
+_VERBS = ("list", "show", "ack", "silences", "silence", "unsilence", "rules", *ruling.VERBS, "test")
 
 
 class Command(Base):
@@ -45,6 +46,8 @@ class Command(Base):
         lift = verbs.add_parser("unsilence", help="end a silence now")
         lift.add_argument("silence", type=int, metavar="ID")
         verbs.add_parser("rules", help="what is watched")
+        for name, text in ruling.VERBS.items():
+            ruling.add_arguments(verbs.add_parser(name, help=text), name)
         test = verbs.add_parser("test", help="send a test now, and show what was said")
         test.add_argument("to", nargs="?", default="", help="an address, or a webhook as the page names it")
         test.add_argument("--channel", default="email", help=f"one of {', '.join(alert_trials.CHANNELS)}")
@@ -57,6 +60,9 @@ class Command(Base):
 
     def run(self, **options: Any) -> int | None:
         try:
+            if options["verb"] in ruling.VERBS:
+                ruling.act(options, partial(self._tell, options["json"]))
+                return None
             code: int | None = getattr(self, f"_{options['verb']}")(options)
         except Wrong as error:
             raise WrongUsage(str(error)) from None
@@ -157,6 +163,9 @@ class Command(Base):
             self.stdout.write(table())
         else:
             self.stderr.write(_NONE[options["verb"]])
+
+    def _tell(self, as_json: bool, row: dict[str, Any], words: str) -> None:
+        self._json(row) if as_json else self.stdout.write(words)
 
     def _json(self, row: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False))

@@ -257,7 +257,7 @@ def test_a_rule_looks_only_at_what_it_names_and_tells_its_own_people() -> None:
 def test_shipped_rules_know_their_conditions_and_leave_changes_alone() -> None:
     sync()
     assert {rule.condition for rule in AlertRule.objects.all()} <= set(BY_NAME)
-    assert {entry["condition"] for entry in entries()} | {"growing"} == set(BY_NAME)
+    assert {entry["condition"] for entry in entries()} | {"search"} == set(BY_NAME)
     AlertRule.objects.filter(key="depth").update(threshold=7)
     assert sync() == 0
     assert AlertRule.objects.get(key="depth").threshold == 7
