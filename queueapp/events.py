@@ -68,4 +68,4 @@ def _send(kind: str, data: dict[str, Any]) -> None:
         log.debug("event %s was not sent: %s", kind, error)
 
 
-_deliveries = Hint(partial(_send, "deliveries", {}))
+_deliveries = Hint(partial(_send, "deliveries", {}), every=0.1)  # who looks, looks once a second

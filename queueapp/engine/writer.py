@@ -29,6 +29,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 # After a commit the next one is expected for so many seconds.
 _BUSY_FOR = 0.05
+# Where so many came while it waited there are more to come, and it waits again; so often at most.
+_STREAM, _WAITS = 2, 4
 _SWITCH = 0.0005
 log = logging.getLogger(__name__)
 
@@ -108,16 +110,20 @@ class GroupCommit(Generic[T, R]):
             self._bell.get()
 
     def _gather(self) -> list[tuple[T, asyncio.Future[R]]]:
-        until = time.monotonic()
-        if until < self._busy_until:
-            until += self._linger
+        n_waits = _WAITS if time.monotonic() < self._busy_until else 0
+        for _ in range(n_waits):
+            n = len(self._items)
+            self._wait()
+            if len(self._items) >= self._wanted or len(self._items) < n + _STREAM:
+                break
+        return [self._items.popleft() for _ in range(min(len(self._items), self._max_batch))]
+
+    def _wait(self) -> None:
+        """Once `linger`, or until as many are there as are wanted."""
+        until = time.monotonic() + self._linger
         with suppress(queue.Empty):
             while len(self._items) < self._wanted and not self._is_closing:
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                self._bell.get(timeout=left)
-        return [self._items.popleft() for _ in range(min(len(self._items), self._max_batch))]
+                self._bell.get(timeout=max(0.0, until - time.monotonic()))
 
     def _write(self, items: list[T]) -> list[R | Exception]:
         try:
