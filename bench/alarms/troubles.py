@@ -102,6 +102,10 @@ class FullQueue(Trouble):
         sink = stage.stack.enter_context(CountingSink(takes=2.0))
         return {"MAILWEIR_ROUTE": f"smtp://127.0.0.1:{sink.port}?tls=none", "MAILWEIR_SITE_SESSIONS": "2"}
 
+    def rules(self) -> dict[str, dict[str, float]]:
+        """Raised when nearly all are there, and not while they come."""
+        return {"Too much waits": {"threshold": N_DUE * 0.95}}
+
     def begin(self, stage: Stage) -> None:
         halves = [Mails(N_DUE // 2, N_DOMAINS, _SMALL, prefix) for prefix in ("a", "b")]
         fills = [
