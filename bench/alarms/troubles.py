@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from bench.faults.rig import is_worker, name_of
 from bench.mails import Mails
 from tests.counting_sink import CountingSink
 from tests.dnsserver import DnsServer, Records
-from tests.processes import descendants, die_with_parent
 from tests.system import ROOT
 
 N_DOMAINS, N_SENDERS, N_DUE = 500, 100, 200_000
@@ -96,9 +94,10 @@ class DeadReceivers(DeadRoute):
 
 
 class FullQueue(Trouble):
-    name, what = "full", f"the database holds {N_DUE:,} due mails, and the route is slow"
-    subject = "deliveries wait"
-    within = 180.0
+    """Whatever the route is: something else goes wrong while so much is due."""
+
+    name, what = "full", f"the database holds {N_DUE:,} due mails, the route is slow, and Valkey is stopped"
+    subject = "Redis does not answer"
 
     def prepare(self, stage: Stage) -> dict[str, str]:
         sink = stage.stack.enter_context(CountingSink(takes=2.0))
@@ -114,17 +113,10 @@ class FullQueue(Trouble):
         ]
         codes = [fill.wait(900) for fill in fills]
         assert codes == [0, 0], f"the queue could not be filled: {codes}"
+        stage.valkey.stop()
 
     def end(self, stage: Stage) -> None:
-        stage.ask(
-            "/api/v1/operations",
-            {
-                "action": "delete",
-                "q": "state:queued",
-                "expect": stage.count("state:queued"),
-                "reason": "the trial is over",
-            },
-        )
+        stage.valkey.start()
 
 
 class NoValkey(Trouble):
@@ -177,37 +169,6 @@ class NoWorkers(Trouble):
 
     def end(self, stage: Stage) -> None:
         self.killer.stop()
-
-
-class LoneWorkers(Trouble):
-    """Workers that nobody starts again, as of a service of their own."""
-
-    name, what = "lone-workers", "all workers and runners, which nobody starts again, are killed"
-    subject = "No worker runs"
-    within = 240.0
-
-    def prepare(self, stage: Stage) -> dict[str, str]:
-        return {"MAILWEIR_WORKERS": "0"}
-
-    def begin(self, stage: Stage) -> None:
-        worker = self._start(stage)
-        stage.send(["first@ok.example"])
-        stage.wait_for(lambda: stage.count("state:delivered") == 1, 60, "the worker delivers nothing")
-        for pid in (worker.pid, *descendants(worker.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        worker.wait()
-        stage.send(f"u{n}@ok.example" for n in range(50))
-
-    def end(self, stage: Stage) -> None:
-        worker = self._start(stage)
-        stage.stack.callback(worker.wait)
-        stage.stack.callback(worker.kill)
-
-    def _start(self, stage: Stage) -> subprocess.Popen[bytes]:
-        env = {**stage.system.env, "MAILWEIR_WORKERS": "1"}
-        command = [sys.executable, "manage.py", "rqworker"]
-        return subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=die_with_parent)
 
 
 class NoDatabase(Trouble):
@@ -272,7 +233,6 @@ TROUBLES: dict[str, type[Trouble]] = {
         FullQueue,
         NoValkey,
         NoWorkers,
-        LoneWorkers,
         NoDatabase,
         KilledWatch,
         NoWatch,

@@ -36,6 +36,9 @@ KEEP_MINUTES = timedelta(hours=2)
 _HALF_LIFE = timedelta(days=30)
 _LEFT_ALONE = timedelta(hours=1)
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+SETTLES = timedelta(minutes=10)
+"""What came in within it is not usual yet: a flood that begins slowly, or late in a minute, would raise the
+mark for itself."""
 _MOST = 1000
 
 
@@ -126,14 +129,14 @@ def fade(age: timedelta) -> float:
 
 
 def learn() -> int:
-    """Take what came in the last hour as usual, where it is more than was; returns for how many."""
+    """Take what came in an hour as usual, where it is more than was; returns for how many."""
     now = timezone.now()
     rules = ruleset.enabled(RuleCondition.FLOOD)
     if not rules:
         return 0
     # What is less, a rule would never ask for: its floor is higher.
     least = min(rule.n_hits / max(rule.factor, 1.0) * min(_MINUTE / rule.per, 1.0) for rule in rules)
-    over = SenderMinute.objects.filter(at__gt=now - _HOUR, at__lte=now - _MINUTE).values("key")
+    over = SenderMinute.objects.filter(at__gt=now - _HOUR - SETTLES, at__lte=now - SETTLES).values("key")
     busy = over.annotate(most=Max("n"), sum=Sum("n")).filter(most__gte=max(least, 1)).order_by("-sum")
     found = {key: (most, total) for key, most, total in busy.values_list("key", "most", "sum")[:_MOST]}
     stopped = _stopped(found, now)

@@ -171,11 +171,11 @@ class _Usual:
         self._waiting: deque[tuple[datetime, int, int]] = deque()
 
     def learn(self, at: datetime, n: int, of_hour: int) -> None:
-        """A minute that was no flood is usual from the next one on."""
+        """A minute that was no flood is usual a while later."""
         self._waiting.append((at, n, of_hour))
 
     def within(self, per: timedelta, at: datetime) -> float:
-        while self._waiting and self._waiting[0][0] < at - _MINUTE:
+        while self._waiting and self._waiting[0][0] <= at - flood.SETTLES:
             when, n, of_hour = self._waiting.popleft()
             left = flood.fade(when - self.at)
             self.most_minute = max(self.most_minute * left, n)

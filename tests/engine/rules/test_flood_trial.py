@@ -36,12 +36,13 @@ def tried(**values: Any) -> Trial:
 
 def test_it_tells_whom_it_would_have_held_when_and_how_many() -> None:
     handed(10, 100)
+    handed(30, 61)
     at = handed(90, 60)
     handed(60, 60, login="SHOP")
     handed(40, 30)
     handed(50, 60, login="else")
     found = tried()
-    assert (found.is_whole, found.n_looked, found.n_times, found.n_matched) == (True, 5, 1, 190)
+    assert (found.is_whole, found.n_looked, found.n_times, found.n_matched) == (True, 6, 1, 190)
     [on] = found.targets
     assert (on.label, on.first) == ("shop", at.replace(second=0))
     assert found.examples[0].reply == "150 deliveries within a minute; at most 10 is usual for it"
