@@ -1,7 +1,8 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
 `python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), `causes` what
 clogs a queue (bench/causes/), `alarms` whether alert mail arrives while things are broken (bench/alarms/),
-`blocks` a source that is blocked (bench/blocks/), and `floods` a stolen login (bench/floods/).
+`blocks` a source that is blocked (bench/blocks/), `floods` a stolen login (bench/floods/); `tab` watches the
+memory of a browser's tabs (bench/tab.py).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import report, rounds
+from bench import report, rounds, tab
 from bench.alarms import command as alarms
 from bench.blocks import command as blocks
 from bench.causes import command as causes
@@ -34,6 +35,7 @@ PLAYS: dict[str, Any] = {
     "causes": causes,
     "faults": faults,
     "floods": floods,
+    "tab": tab,
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
