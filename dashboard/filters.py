@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from django.utils import timezone
 from queueapp.grammar import WORD, GrammarError, Query, Term, parse
 from queueapp.models import Delivery, searching
 from queueapp.models.counting import COUNT_TIME, Counted, count_of
+from queueapp.models.estimating import TIME as ESTIMATE_TIME
 from queueapp.models.estimating import estimate
 from queueapp.models.grouping import BY, Group, Groups, groups
 from queueapp.models.orders import ORDERS as _ORDERS
@@ -31,6 +33,8 @@ from queueapp.models.searching import PAGE_TIME, Found, Search
 
 MOST = 500
 CAP = 10_000
+ANSWER_TIME = 0.2  # seconds, for rows, count and estimate together: the page has still to be drawn
+_LEAST_TIME = 0.02
 DEFAULT_ORDER = "-id"
 ORDERS = tuple(_ORDERS)
 GROUPS = tuple(BY)
@@ -81,7 +85,7 @@ class Wrong(Exception):
 
 def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Delivery]:
     """Deliveries by `q`, `order`, `limit` and `cursor`, with message and domain joined in."""
-    now = now or timezone.now()
+    now, until = now or timezone.now(), time.monotonic() + ANSWER_TIME
     try:
         order = one_of("order", str(params.get("order") or DEFAULT_ORDER), ORDERS)
         limit = limit_of(params.get("limit"))
@@ -89,7 +93,7 @@ def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Deli
         query = parse(str(params.get("q") or ""))
         search = Search(query, now)
         found = searching.page(search, order, limit, after, PAGE_TIME)
-        counted = _counted(search, found, is_first=after is None)
+        counted = _counted(search, found, until, is_first=after is None)
     except Wrong as wrong:
         return Page(error=wrong.mistake)
     except GrammarError as error:
@@ -101,15 +105,22 @@ def page_of(params: Mapping[str, Any], now: datetime | None = None) -> Page[Deli
     )  # fmt: skip
 
 
-def _counted(search: Search, found: Found, *, is_first: bool) -> Counted:
-    """What the page itself tells needs no counting."""
+def _counted(search: Search, found: Found, until: float, *, is_first: bool) -> Counted:
+    """What the page itself tells needs no counting. `until`: by the monotonic clock; where the rows took long
+    there is less time to count."""
+
+    def left(most: float) -> float:
+        return max(_LEAST_TIME, min(most, until - time.monotonic()))
+
     if is_first and found.next is None:
         return Counted(len(found.rows))
     if is_first and found.is_cut:
         counted = Counted(len(found.rows), is_exact=False)
     else:
-        counted = count_of(search, CAP, COUNT_TIME)
-    return counted if counted.is_exact else replace(counted, about=estimate(search, counted.n))
+        counted = count_of(search, CAP, left(COUNT_TIME))
+    if counted.is_exact:
+        return counted
+    return replace(counted, about=estimate(search, counted.n, seconds=left(ESTIMATE_TIME)))
 
 
 def _cursor(order: str, mark: Mark) -> str:

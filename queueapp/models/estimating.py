@@ -25,7 +25,11 @@ TIME = 0.05  # seconds, for the look at the sample
 
 
 def estimate(
-    search: Search, at_least: int, chance: random.Random | None = None, n: int = SAMPLE
+    search: Search,
+    at_least: int,
+    chance: random.Random | None = None,
+    n: int = SAMPLE,
+    seconds: float = TIME,
 ) -> int | None:
     """A number of two figures and noughts, above `at_least`; None: it can't be told well enough."""
     if at_least < WORTH:
@@ -36,7 +40,7 @@ def estimate(
     ids = (chance or random.Random()).sample(range(span["least"], span["most"] + 1), n)
     drawn = Delivery.objects.filter(id__in=ids).order_by()
     try:
-        with at_most(TIME):
+        with at_most(seconds):
             n_matching = drawn.filter(search.condition).count()
             n_drawn = drawn.count() if n_matching >= FEWEST else 0
     except OutOfTime:
