@@ -79,9 +79,13 @@ def _figures(now: datetime, chance: random.Random) -> None:
         )  # fmt: skip
 
     domains = RecipientDomain.objects.order_by("id").values_list("id", flat=True)
-    DomainFigures.objects.bulk_create((made(DomainFigures, domain_id=pk) for pk in domains), AT_ONCE)
+    DomainFigures.objects.bulk_create(
+        (made(DomainFigures, domain_id=pk) for pk in domains), AT_ONCE, ignore_conflicts=True
+    )
     sites = Site.objects.order_by("id").values_list("id", flat=True)
-    SiteFigures.objects.bulk_create((made(SiteFigures, site_id=pk) for pk in sites), AT_ONCE)
+    SiteFigures.objects.bulk_create(
+        (made(SiteFigures, site_id=pk) for pk in sites), AT_ONCE, ignore_conflicts=True
+    )
 
 
 def _charts(busy: int, now: datetime, chance: random.Random) -> None:
