@@ -1,6 +1,8 @@
 """`python -m bench [NAME …] [options]`: runs benchmarks; without a name all of them. `--help` tells the rest.
-`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), and
-`python -m bench causes [NAME …]` what clogs a queue (bench/causes/).
+`python -m bench faults [NAME …] [options]` plays faults under load instead (bench/faults/), `causes` what
+clogs a queue (bench/causes/), `alarms` whether alert mail arrives while things are broken (bench/alarms/),
+`blocks` a source that is blocked (bench/blocks/), `floods` a stolen login (bench/floods/); `tab` watches the
+memory of a browser's tabs (bench/tab.py).
 
 A benchmark is a module `bench_NAME.py` with `TITLE` and `cases(options)`. Ctrl-C ends the run and all
 that it started.
@@ -18,12 +20,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import report, rounds
+from bench import report, rounds, tab
+from bench.alarms import command as alarms
+from bench.blocks import command as blocks
 from bench.causes import command as causes
 from bench.faults import command as faults
+from bench.floods import command as floods
 from bench.options import ALL_PEERS, Options, peers_named
 from bench.scratch import NoDisk, place
 
+PLAYS: dict[str, Any] = {
+    "alarms": alarms,
+    "blocks": blocks,
+    "causes": causes,
+    "faults": faults,
+    "floods": floods,
+    "tab": tab,
+}
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -92,10 +105,8 @@ def stop_once(number: int, frame: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["faults"]:
-        work = partial(faults.run, faults.parse(arguments[1:]))
-    elif arguments[:1] == ["causes"]:
-        work = partial(causes.run, causes.parse(arguments[1:]))
+    if arguments and (played := PLAYS.get(arguments[0])) is not None:
+        work = partial(played.run, played.parse(arguments[1:]))
     else:
         work = partial(run_all, *parse(arguments))
     for each in STOP_SIGNALS:  # a shell starts what runs behind it with SIGINT ignored

@@ -27,7 +27,7 @@ def targets() -> dict[str, str]:
 
 
 def _pages() -> dict[str, str]:
-    from queueapp.models import Alert, Delivery, Listing, Operation, RecipientDomain, Site
+    from queueapp.models import Delivery, Listing, Operation, RecipientDomain, Site
 
     newest = _one_of_the_newest()
     site = list(Site.objects.order_by("id").values_list("id", flat=True)[:3])[-1]
@@ -59,7 +59,7 @@ def _pages() -> dict[str, str]:
         "diagnosis of a domain": f"/diagnosis?scope=domain&key={BY_ONE}",
         "diagnosis of a sender": "/diagnosis?scope=sender&key=news%40sender7.example",
         "alerts": "/alerts",
-        "alert": f"/alerts/{Alert.objects.order_by('-id').values_list('id', flat=True).first()}",
+        "alert": f"/alerts/{_an_alert()}",
         "alert rules": "/alerts/rules",
         "silences": "/silences",
         "blocklists": "/blocklists",
@@ -115,12 +115,19 @@ def _api() -> dict[str, str]:
         f"messages/{message}", "domains", "domains?limit=500", "domains?state=stuck", f"domains/{BY_ONE}",
         f"domains/{BY_ONE}/limits", "sites", "sites?limit=500", "sites/1", "operations",
         f"operations/{operation}", f"operations/{operation}/exceptions", f"operations/{operation}/trials",
-        "alerts", "alert-rules", "silences", "blocklists", "effects", "suspensions", "backoff-rules", "holds",
+        "alerts", f"alerts/{_an_alert()}", "alert-rules", "silences", "blocklists", "effects", "suspensions",
+        "backoff-rules", "holds",
         "diagnosis", f"diagnosis?scope=domain&key={BY_ONE}", "audit", "audit?limit=500", "reply-lines",
         "reply-rules", "routes", "sources", "pools", "egress-rules", "views",
         "stats?metric=delivered", f"stats?metric=delivered&domain={BY_ONE}",
     ]  # fmt: skip
     return {f"API {path.partition('&key')[0]}": f"/api/v1/{path}" for path in paths}
+
+
+def _an_alert() -> int | None:
+    from queueapp.models import Alert
+
+    return Alert.objects.order_by("-id").values_list("id", flat=True).first()
 
 
 def _one_of_the_newest() -> tuple[int, int]:

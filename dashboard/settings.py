@@ -1,4 +1,4 @@
-"""Django's settings. Everything that an administrator may change is in `queueapp/conf.py`."""
+"""Django's settings. Everything that an administrator may change is in `queueapp/conf`."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import os
 import random
 from datetime import UTC, datetime, timedelta
 
+from docs import sample_figures
 from queueapp.models import Attempt, Body, Delivery, Message, Minute, RecipientDomain, Runner, Site
 
 # domain, MX hosts' domain, deliveries by state, class and reply of what is deferred
@@ -27,6 +28,8 @@ _DOMAINS = (
     ("t-online.de", "t-online.de", {"sending": 8, "queued": 14, "delivered": 3902, "bounced": 9}, None),
     ("small-bakery.example", "hosting.example", {"deferred": 4, "delivered": 12},
      ("connection", None, "", "connection timed out after 30 s")),
+    ("holiday-list.example", "hosting.example", {"queued": 180, "deferred": 31},
+     ("no_such_user", 450, "4.2.1", "The user you are trying to contact is receiving mail too quickly")),
     ("xn--mller-kva.example", "hosting.example", {"deferred": 2, "delivered": 3},
      ("mailbox_full", 452, "4.2.2", "Mailbox full")),
 )  # fmt: skip
@@ -78,6 +81,7 @@ def fill(now: datetime | None = None) -> int:
         delivery = _attempted(at, domains[row[6]], row, runners[place % 2])
         if row[1] == "greylisted":
             shown = delivery.message_id
+    sample_figures.fill(now)
     return shown
 
 
@@ -102,14 +106,7 @@ def _domain(now, name, site_name, counts, reply):
         suspended_reason="Waiting for the partner's new mail server" if suspended else "",
         **{f"n_{state}": n for state, n in counts.items()},
     )
-    if reply:
-        message = _message(now - timedelta(hours=1), "news@shop.example", "Weekend offers for you")
-        Delivery.objects.create(
-            message=message, recipient=f"reader@{name}", domain=domain, state="deferred",
-            accepted_at=message.accepted_at, expires_at=now + timedelta(days=5), n_attempts=3,
-            next_attempt_at=now + timedelta(minutes=5), last_class=reply[0], last_code=reply[1],
-            last_enhanced=reply[2], last_text=reply[3],
-        )  # fmt: skip
+    sample_figures.waiting(domain, counts, reply, now, _message)
     return domain
 
 

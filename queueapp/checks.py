@@ -1,6 +1,6 @@
 """What is set in a way that will hurt: Django system checks with an id and a hint.
 
-Nothing here stops a start: what can't work at all is refused by `queueapp/conf.py` and by `up`
+Nothing here stops a start: what can't work at all is refused by `queueapp/conf` and by `up`
 itself. `manage.py check`, `up` and `doctor` show these.
 """
 

@@ -10,12 +10,14 @@ import json
 import logging
 import os
 import time
+from functools import partial
 from typing import Any
 
 import redis as redis_py
 from django.db import transaction
 
 from queueapp import conf
+from queueapp.hints import Hint
 
 CHANNEL = "mailweir:events"
 log = logging.getLogger(__name__)
@@ -51,6 +53,11 @@ def publish(kind: str, **data: Any) -> None:
     transaction.on_commit(lambda: _send(kind, data), robust=True)
 
 
+def deliveries_changed() -> None:
+    """The same for mail that came in: once for all that is committed within a moment."""
+    transaction.on_commit(_deliveries.tell, robust=True)
+
+
 def _send(kind: str, data: dict[str, Any]) -> None:
     if hangs():
         return
@@ -59,3 +66,6 @@ def _send(kind: str, data: dict[str, Any]) -> None:
     except redis_py.RedisError as error:
         note(error)
         log.debug("event %s was not sent: %s", kind, error)
+
+
+_deliveries = Hint(partial(_send, "deliveries", {}), every=0.1)  # who looks, looks once a second

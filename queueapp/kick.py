@@ -17,6 +17,7 @@ from rq.job import Job, JobStatus
 from rq.worker import Worker
 
 from queueapp import conf, events
+from queueapp.hints import Hint
 
 CHANNEL = "mailweir:kick"
 QUEUE = "runners"
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 def kick() -> None:
     """There is mail due: once the current transaction is committed, some runner must look."""
     # Robust: what is committed is accepted, and must not look refused because Redis has a bad day.
-    transaction.on_commit(_kick, robust=True)
+    transaction.on_commit(_hint.tell, robust=True)
 
 
 def _kick() -> None:
@@ -47,6 +48,9 @@ def _kick() -> None:
     except redis_py.RedisError as error:
         events.note(error)
         log.debug("nobody was kicked: %s", error)
+
+
+_hint = Hint(_kick)
 
 
 def is_started(queue_name: str, job_id: str) -> bool:

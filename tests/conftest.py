@@ -6,8 +6,9 @@ suite on a private PostgreSQL server, else it runs on SQLite files. Fixtures:
     db, transactional_db   the database (pytest-django)
     valkey                 an empty private Valkey, at the address that the settings name
     system                 a real `manage.py up`, one for each test module (tests/system.py)
-    database_url           a new empty database for a module's System; "" is SQLite in its home
+    database_url           a new migrated database for a module's System; "" is SQLite in its home
     own_database_url       the same for a single test
+    empty_database_url     the same without any table
     program                `program("swaks")` is the path of a program; skips where it is missing
     browser                Debian's Chromium, driven by Playwright
 
@@ -26,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import programs
-from tests.postgres import SERVER_URL, PostgresServer, fresh_database
+from tests import prepared, programs
+from tests.postgres import SERVER_URL, PostgresServer, empty_database, migrated_database
 from tests.system import System
 from tests.valkey import ValkeyServer
 
@@ -38,9 +39,9 @@ _HOME = Path(tempfile.mkdtemp(prefix="mw-test-"))
 _DATABASE = os.environ.get("MAILWEIR_TEST_DB", "sqlite")
 _DATABASE_FIXTURES = {
     "db", "transactional_db", "django_db_setup", "client", "admin_client", "admin_user", "live_server",
-    "system", "database_url", "own_database_url",
+    "system", "database_url", "own_database_url", "empty_database_url",
 }  # fmt: skip
-_SYSTEM_FIXTURES = {"system", "database_url", "own_database_url"}
+_SYSTEM_FIXTURES = {"system", "database_url", "own_database_url", "empty_database_url"}
 _DATABASE_CASES = ("TestCase", "TransactionTestCase", "LiveServerTestCase")
 
 
@@ -70,12 +71,19 @@ if _DATABASE == "postgres" and not os.environ.get(SERVER_URL):
     _postgres.start()
     os.environ[SERVER_URL] = _postgres.url
 _set_environment()
+os.environ.setdefault(prepared.FOLDER, str(_HOME))  # of the first process; its workers inherit it
 
 from django.conf import settings  # noqa: E402
 
 settings.DATABASES  # noqa: B018  pytest-django sets Django up only where settings are loaded by now
 REAL_HASHERS = list(settings.PASSWORD_HASHERS)
 settings.PASSWORD_HASHERS = ["tests.passwords.QuickArgon2", *REAL_HASHERS[1:]]
+
+from queueapp import hints  # noqa: E402
+
+hints.EVERY = (
+    0.0  # a kick is looked for right after it, and none may come late, in the middle of the next test
+)
 
 
 def pytest_unconfigure() -> None:
@@ -107,22 +115,18 @@ def _uses_database(item: pytest.Item) -> bool:
     )
 
 
-# They measure how soon a page shows what happened.
-_TIMED = ("test_overview", "test_still")
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures:
             item.add_marker("browser")
-            if item.path.stem not in _TIMED:
-                item.add_marker("untimed")
         if _SYSTEM_FIXTURES & set(fixtures):
             item.add_marker("system")
         if item.get_closest_marker("browser") or not _uses_database(item):
             item.add_marker("once")
+    # The longest ones first, so that nobody waits for one of them at the end.
+    items.sort(key=lambda item: "faults" not in item.path.parts)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -146,9 +150,20 @@ def _require(name: str) -> str:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """SQLite is a file, as in use: in memory there is no WAL, and threads can't share it."""
-    database = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
-        database.setdefault("TEST", {})["NAME"] = str(_HOME / "test.sqlite3")
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        file = _HOME / "test.sqlite3"
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(file)
+        prepared.copy_to(file)
+    else:
+        prepared.create_on(os.environ[SERVER_URL], connection.creation._get_test_db_name())
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The database is there already, migrated; it goes with the run's folder or server."""
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -188,14 +203,20 @@ def program() -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def database_url() -> str:
-    """A new empty database for the Systems of a module; "" is SQLite in their homes."""
-    return fresh_database()
+    """A new migrated database for the Systems of a module; "" is SQLite in their homes."""
+    return migrated_database()
 
 
 @pytest.fixture
 def own_database_url() -> str:
     """The same for a single test, where what another left behind would be in the way."""
-    return fresh_database()
+    return migrated_database()
+
+
+@pytest.fixture
+def empty_database_url() -> str:
+    """The same without any table, for a first start."""
+    return empty_database()
 
 
 @pytest.fixture(autouse=True)
@@ -217,8 +238,9 @@ def system(database_url: str) -> Iterator[System]:
 @pytest.fixture(scope="module")  # Playwright's loop runs in this thread, where other tests start their own
 def browser() -> Iterator[Browser]:
     path = _require("chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # other tests run beside this one
     quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     options: dict[str, Any] = {"executable_path": path, "args": [*quiet, "--disable-component-update"]}
     if os.geteuid() == 0:

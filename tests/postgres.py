@@ -29,6 +29,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tests import prepared
 from tests.processes import die_with_parent, stop
 
 _UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -39,10 +40,16 @@ _USER = "mailweir"
 SERVER_URL = "MAILWEIR_TEST_POSTGRES"
 
 
-def fresh_database() -> str:
+def empty_database() -> str:
     """A new empty database on the server under test, for a System; "" is SQLite in its home."""
     server = os.environ.get(SERVER_URL)
     return PostgresServer.new_database(server) if server else ""
+
+
+def migrated_database() -> str:
+    """The same with our tables in it."""
+    server = os.environ.get(SERVER_URL)
+    return prepared.create_on(server, PostgresServer.new_name()) if server else ""
 
 
 class PostgresMissing(RuntimeError):
@@ -103,10 +110,14 @@ class PostgresServer:
     @staticmethod
     def new_database(server_url: str) -> str:
         """The same for a server that another process started."""
-        name = f"mailweir_{secrets.token_hex(6)}"
+        name = PostgresServer.new_name()
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"{server_url.rpartition('/')[0]}/{name}"
+
+    @staticmethod
+    def new_name() -> str:
+        return f"mailweir_{secrets.token_hex(6)}"
 
     # ── Start and stop ────────────────────────────────────────────────────────────────────────
 

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.prepared import SQLITE, copy_into
 from tests.processes import descendants, die_with_parent, with_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,15 +39,24 @@ class SystemFailed(AssertionError):
 
 
 class System:
-    """One running Mailweir. `database_url` "" is SQLite in its home; `settings` are more variables."""
+    """One running Mailweir. `database_url` "" is SQLite in its home; `settings` are more variables.
+
+    The SQLite database is there and migrated before the first start, unless the system `is_new`.
+    """
 
     command = (sys.executable, "manage.py", "up")
 
     def __init__(
-        self, *, database_url: str = "", home: Path | None = None, settings: dict[str, str] | None = None
+        self,
+        *,
+        database_url: str = "",
+        home: Path | None = None,
+        settings: dict[str, str] | None = None,
+        is_new: bool = False,
     ) -> None:
         self.home = home or Path(tempfile.mkdtemp(prefix="mw-"))  # short: it holds a unix socket
         self._owns_home = home is None
+        self.is_new = is_new
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self.env |= {
             "MAILWEIR_HOME": str(self.home),
@@ -150,6 +160,8 @@ class System:
     def start(self, within: float = START_WITHIN) -> System:
         assert self.process is None, "the system runs already"
         (self.home / "run.json").unlink(missing_ok=True)
+        if not self.is_new and "DATABASE_URL" not in self.env and not (self.home / SQLITE).exists():
+            copy_into(self.home)
         began = time.monotonic()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(

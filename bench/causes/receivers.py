@@ -35,7 +35,7 @@ class Receivers:
 
     def __enter__(self) -> Receivers:
         self.dns = self._stack.enter_context(DnsServer(self._records))
-        self.port = _free_port()
+        self.port = free_port()
         for name, manner in self.manners.items():
             if manner == SILENT:
                 self._stack.callback(_silent(self._addresses[name], self.port))
@@ -74,7 +74,7 @@ class Receivers:
         self._stack.callback(server.shutdown)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

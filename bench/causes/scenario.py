@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.postgres import PostgresServer
 from tests.system import System
 
 WITHIN = 60.0
@@ -30,18 +31,20 @@ class Stage:
     stack: contextlib.ExitStack
     folder: Path
 
-    def send(self, recipients: Iterable[str], sender: str = "ann@news.example") -> None:
+    def send(self, recipients: Iterable[str], sender: str = "ann@news.example", n_senders: int = 1) -> None:
+        """`n_senders`: by so many in turn, for one that sends much is a cause of its own."""
         with smtplib.SMTP(*self.system.smtp_address, timeout=60) as client:
-            for recipient in recipients:
+            for number, recipient in enumerate(recipients):
+                sender = f"a{number % n_senders}@news.example" if n_senders > 1 else sender
                 text = f"From: Ann <{sender}>\r\nTo: {recipient}\r\nSubject: Hello\r\n\r\nx\r\n"
                 client.sendmail(sender, [recipient], text.encode())
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.system.http + path, data=data, headers=headers)
+        request = urllib.request.Request(self.system.http + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return dict(json.load(answer))
+            return json.load(answer)
 
     def causes(self) -> list[dict[str, Any]] | None:
         """What the diagnosis says now; None where nobody answers, or nobody has looked."""
@@ -73,15 +76,20 @@ class Result:
     evidence: str = ""
     remedy: str = ""
     wrong: str = ""
+    database: str = "sqlite"
 
 
-def play(name: str, scenario: Scenario, folder: Path) -> Result:
-    result = Result(name, scenario.cause)
+def play(name: str, scenario: Scenario, folder: Path, database: str = "sqlite") -> Result:
+    """`database`: sqlite or postgres; that is a server of the scenario's own."""
+    result = Result(name, scenario.cause, database=database)
     with contextlib.ExitStack() as stack:
+        url = ""
+        if database == "postgres":
+            url = stack.enter_context(PostgresServer(durable=True)).create_database()
         settings = scenario.prepare(stack, folder)
         home = folder / "h"
         home.mkdir(mode=0o700, exist_ok=True)
-        system = System(home=home, settings={**BASE, **settings})
+        system = System(home=home, database_url=url, settings={**BASE, **settings})
         stack.callback(system.close)
         system.start()
         made = system.manage("apikey", "create", "causes", "--scope", "submit,read,operate,admin")

@@ -10,7 +10,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import psycopg
 
 from bench.causes.receivers import BROKEN, CLOSED, SILENT, Receivers
 from bench.causes.scenario import Scenario, Stage
@@ -248,25 +251,34 @@ def _database() -> Scenario:
     def bring(stage: Stage) -> None:
         stage.send(_to("ok.example", 5))
         stop = threading.Event()
-
-        def lock() -> None:
-            with contextlib.closing(
-                sqlite3.connect(stage.system.home / "mailweir.sqlite3", timeout=30)
-            ) as own:
-                while not stop.is_set():
-                    own.execute("BEGIN IMMEDIATE")
-                    stop.wait(4)
-                    own.rollback()
-                    stop.wait(0.4)
-
-        thread = threading.Thread(target=lock, daemon=True)
+        url = stage.system.env.get("DATABASE_URL", "")
+        lock = partial(_lock_postgres, url) if url else partial(_lock_sqlite, stage.system.home)
+        thread = threading.Thread(target=lock, args=(stop,), daemon=True)
         thread.start()
         stage.stack.callback(thread.join, 30)
         stage.stack.callback(stop.set)
 
     return Scenario(
-        "database", "somebody locks SQLite, four seconds at a time", _plain(), bring, "A small write took"
+        "database", "somebody locks its tables, four seconds at a time", _plain(), bring, "A small write took"
     )
+
+
+def _lock_sqlite(home: Path, stop: threading.Event) -> None:
+    with contextlib.closing(sqlite3.connect(home / "mailweir.sqlite3", timeout=30)) as own:
+        while not stop.is_set():
+            own.execute("BEGIN IMMEDIATE")
+            stop.wait(4)
+            own.rollback()
+            stop.wait(0.4)
+
+
+def _lock_postgres(url: str, stop: threading.Event) -> None:
+    with psycopg.connect(url, autocommit=True) as own:
+        while not stop.is_set():
+            with contextlib.suppress(psycopg.errors.DeadlockDetected), own.transaction():
+                own.execute("LOCK TABLE queueapp_bookmark, queueapp_delivery IN EXCLUSIVE MODE")
+                stop.wait(4)
+            stop.wait(0.4)
 
 
 def _disk() -> Scenario:

@@ -26,13 +26,16 @@ class Finding:
     ambiguous: int = 0
     allowed: int = 0
     refused: int = 0  # told to come again later
+    sessions: int = 0  # the most that the sink had open at a time
+    limit: int = 0  # of them
     again: float | None = None  # seconds from the end of the fault to a mail that was accepted after it
     caught_up: float | None = None  # seconds from there until all that was accepted before had come
     wrong: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.unlisted or self.wrong) and self.repeated <= self.allowed
+        is_within = self.repeated <= self.allowed and self.sessions <= self.limit
+        return is_within and not (self.lost or self.unlisted or self.wrong)
 
 
 def count(

@@ -22,7 +22,7 @@ from bench.scratch import scratch
 NAMES = (*KINDS, *HOST_KINDS)
 _HEAD = (
     f"{'fault':<16} {'database':<9} {'accepted':>8} {'received':>8} {'lost':>5} {'repeated':>8} "
-    f"{'allowed':>7} {'listed':>6} {'again s':>8} {'all s':>7}"
+    f"{'allowed':>7} {'listed':>6} {'sessions':>8} {'again s':>8} {'all s':>7}"
 )
 
 
@@ -78,7 +78,8 @@ def row(found: Finding) -> str:
     mark = "" if found.is_good else "  WRONG"
     return (
         f"{found.name:<16} {found.database:<9} {found.accepted:>8,} {found.received:>8,} {found.lost:>5,} "
-        f"{found.repeated:>8,} {found.allowed:>7,} {found.ambiguous:>6,} {again:>8} {all_came:>7}{mark}"
+        f"{found.repeated:>8,} {found.allowed:>7,} {found.ambiguous:>6,} "
+        f"{found.sessions:>8} {again:>8} {all_came:>7}{mark}"
     )
 
 

@@ -160,6 +160,7 @@ def play_hosts(name: str, fault: HostFault, seconds: float, rate: float, folder:
         began = time.monotonic()
         time.sleep(seconds / 6)
         gone = cluster.network[NAMES[-1]]
+        cluster.sink.gone = {gone.address}
         gone.unplug()
         if fault.is_for_good:
             cluster.systems[NAMES[-1]].kill()
@@ -174,6 +175,7 @@ def play_hosts(name: str, fault: HostFault, seconds: float, rate: float, folder:
         accepted = {number: at for load in running for number, at in load.accepted.items()}
         depth = settle(lambda: cluster.api, lambda: accepted.keys() <= cluster.sink.received.keys())
         finding.allowed = SESSIONS * WORKERS
+        finding.sessions, finding.limit = cluster.sink.peak, SESSIONS
         finding.refused = sum(load.n_refused for load in running)
         ambiguous = cluster.api.ambiguous()
         count(finding, accepted, cluster.sink.received, cluster.sink.first_at, ambiguous, healed_at)

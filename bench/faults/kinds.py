@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -306,39 +307,28 @@ class DnsAway(Fault):
 
 
 class ClockBack(Fault):
-    """Needs libfaketime, which answers in the kernel's place; the machine's own clock stays as it is.
-    The monotonic clock goes on, as it does where a real clock is set."""
+    """A library of our own answers in the kernel's place (bench/faults/clock.c); the machine's own clock
+    stays as it is. The monotonic clock goes on, as it does where a real clock is set. libfaketime will not
+    do: under it Python's `time.sleep` fails."""
 
     what = "the wall clock of all our processes is set back an hour, and PostgreSQL's with it"
-    _LIBRARIES = (
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    )
+    _SOURCE = Path(__file__).with_name("clock.c")
 
     def why_missing(self) -> str:
-        return "" if self._library() else "libfaketime is not installed (Debian package libfaketime)"
-
-    def _library(self) -> str:
-        named = os.environ.get("BENCH_FAKETIME", "")
-        return next((path for path in (named, *self._LIBRARIES) if path and Path(path).exists()), "")
+        return "" if shutil.which("cc") else "there is no C compiler `cc` (Debian package gcc)"
 
     def environment(self) -> dict[str, str]:
-        self._offset = self.folder / "clock"
-        self._offset.write_text("+0\n")
-        return {
-            "LD_PRELOAD": self._library(),
-            "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds; a look at the file each time costs half a core
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        library, self._moved = self.folder / "clock.so", self.folder / "clock"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, self._SOURCE, "-ldl"], check=True)
+        self._moved.write_bytes(bytes(8))
+        return {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._moved)}
 
     def last(self, rig: Rig, seconds: float) -> None:
         time.sleep(max(seconds, 2.0))
 
     def begin(self, rig: Rig) -> None:
-        fresh = self._offset.with_suffix(".new")
-        fresh.write_text("-3600\n")
-        shutil.move(fresh, self._offset)
+        with self._moved.open("r+b", buffering=0) as file:
+            file.write((-3600).to_bytes(8, sys.byteorder, signed=True))
 
 
 KINDS: dict[str, type[Fault]] = {

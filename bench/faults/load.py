@@ -19,6 +19,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import uvloop
+
 N_DOMAINS = 50
 _CLIENTS = 20
 _PATIENCE = 60.0  # for a reply: longer than any fault lasts
@@ -68,7 +70,7 @@ class Load:
 
     def _run(self) -> None:
         self.enter()
-        asyncio.run(self._main())
+        uvloop.run(self._main())
 
     async def _main(self) -> None:
         self._next_at = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.faults.book import Api, Finding, count
 from bench.faults.kinds import Fault
 from bench.faults.load import Load
-from bench.faults.rig import Rig
+from bench.faults.rig import SESSIONS, Rig
 
 HOLD = 20.0
 SETTLE = 240.0
@@ -48,6 +48,7 @@ def _under_load(finding: Finding, fault: Fault, rig: Rig, seconds: float) -> Non
         finding.seconds = time.monotonic() - began
     depth = settle(lambda: rig.api, lambda: load.accepted.keys() <= rig.sink.received.keys())
     finding.allowed, finding.refused = fault.allowed, load.n_refused
+    finding.sessions, finding.limit = rig.sink.peak, SESSIONS
     count(finding, load.accepted, rig.sink.received, rig.sink.first_at, rig.api.ambiguous(), healed_at)
     finding.wrong += judge(finding, depth, rig.sink.n_strangers)
     if not finding.is_good:

@@ -101,7 +101,7 @@ class Rig:
         return [pid for pid in self.system.children() if is_worker(pid)]
 
     def embedded_valkey(self) -> list[int]:
-        return [pid for pid in self.system.children() if "valkey" in _name(pid)]
+        return [pid for pid in self.system.children() if "valkey" in name_of(pid)]
 
 
 class Postgres(PostgresServer):
@@ -125,11 +125,11 @@ def kill(pid: int, number: int = signal.SIGKILL) -> bool:
     return True
 
 
-def _name(pid: int) -> str:
+def name_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 
 
 def is_worker(pid: int) -> bool:
-    return _name(pid).startswith("mw-worker")
+    return name_of(pid).startswith("mw-worker")

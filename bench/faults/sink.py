@@ -22,6 +22,9 @@ import socket
 import threading
 import time
 from collections import Counter
+from typing import cast
+
+import uvloop
 
 MANNERS = ("take", "mute", "silent", "close", "drip", "flood")
 _NUMBER = re.compile(rb"^Message-ID: <(\d+)@fault\.test>", re.IGNORECASE | re.MULTILINE)
@@ -38,8 +41,10 @@ class RecordingSink:
         self.manner = "take"
         self.open: set[_Receiver] = set()
         self.most_open = 0
+        self.peak = 0  # of sessions from addresses that are not in `gone`, from the start
+        self.gone: set[str] = set()  # machines that can't tell us that their sessions ended
         self._socket = socket.create_server((host, port), backlog=500)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
 
     @property
@@ -99,12 +104,16 @@ class _Receiver(asyncio.Protocol):
         self._to_drip = b""
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self.peer = ""
+        self._corked: bytes | None = None  # replies to what came in one piece leave in one
+        self._ends = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
+        self.peer = str(transport.get_extra_info("peername")[0])
         self.sink.open.add(self)
         self.sink.most_open = max(self.sink.most_open, len(self.sink.open))
+        self.sink.peak = max(self.sink.peak, sum(each.peer not in self.sink.gone for each in self.sink.open))
         self._say(b"220 sink.fault.test ESMTP\r\n")
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -119,7 +128,16 @@ class _Receiver(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._held += data
-        while self._held:
+        self._corked = b""
+        self._read()
+        said, self._corked = self._corked, None
+        if said:
+            self.transport.write(said)
+        if self._ends:
+            self.transport.close()
+
+    def _read(self) -> None:
+        while self._held and not self._ends:
             if self._in_data:
                 mail, found, rest = self._held.partition(_END)
                 if not found:
@@ -136,7 +154,7 @@ class _Receiver(asyncio.Protocol):
     def _end_of_mail(self, mail: bytes) -> None:
         self.sink.saw(mail)
         if self.sink.manner == "close":
-            self.transport.close()
+            self._ends = True
         elif self.sink.manner == "flood":
             self._dripping = asyncio.create_task(self._flood())
         elif self.sink.manner != "silent":
@@ -151,7 +169,7 @@ class _Receiver(asyncio.Protocol):
             self._say(b"354 go on\r\n")
         elif verb == b"QUIT":
             self._say(b"221 2.0.0 bye\r\n")
-            self.transport.close()
+            self._ends = True
         else:
             self._say(b"250 2.0.0 Ok\r\n")
 
@@ -163,7 +181,10 @@ class _Receiver(asyncio.Protocol):
             if self._dripping is None or self._dripping.done():
                 self._dripping = asyncio.create_task(self._drip())
         else:
-            self.transport.write(text)
+            if self._corked is None:
+                self.transport.write(text)
+            else:
+                self._corked += text
 
     async def _drip(self) -> None:
         while self._to_drip and not self.transport.is_closing():

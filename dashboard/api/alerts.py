@@ -1,20 +1,21 @@
-"""Alerts, silences and the rules of alerts (access/alerts.py and access/alert_rules.py act)."""
+"""Alerts, silences and tests of the ways they are told by (access/alerts.py and alert_trials.py act)."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from dashboard.api.errors import Error
+from dashboard.api.errors import Error, not_found
 from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
-from queueapp.access import alert_rules
+from queueapp.access import alert_rows, alert_trials
 from queueapp.access import alerts as access
-from queueapp.models import Alert, AlertRule, Silence
+from queueapp.access.change import known
+from queueapp.models import Alert, Notice, Silence
 
 router = Router(tags=["alerts"])
 _READ = {(401, 403, 422, 503): Error}
@@ -86,37 +87,41 @@ class SilenceOut(Schema):
     lifted_by: str
 
 
-class AlertRuleOut(Schema):
-    """Times in seconds; `threshold` in the condition's unit."""
+class NoticeOut(Schema):
+    """One thing said to one recipient; `talk` is the conversation of the last try, without secrets."""
 
     id: int
-    name: str
-    about: str
-    condition: str
-    is_enabled: bool
-    is_shipped: bool
-    severity: str
-    threshold: float | None
-    scope: str
-    only: str
-    holds_for: float
-    clear_for: float
-    remind_every: float | None
-    recipients: list[str]
+    kind: str
+    channel: str
+    to: str
+    subject: str
+    state: str
+    made_at: datetime
+    sent_at: datetime | None
+    n_tries: int
+    via: str
+    error: str
+    talk: str
 
 
-class AlertRuleChange(Strict):
-    """What is not given stays. Times in seconds."""
+class AlertGroupOut(Schema):
+    id: int
+    title: str
+    n_most: int
 
-    name: str | None = None
-    is_enabled: bool | None = None
-    severity: str | None = None
-    threshold: float | None = None
-    only: str | None = None
-    holds_for: float | None = Field(None, ge=0, le=604_800)
-    clear_for: float | None = Field(None, ge=0, le=604_800)
-    remind_every: float | None = Field(None, ge=0, le=604_800)
-    recipients: list[str] | None = None
+
+class AlertInFull(AlertOut):
+    """`group`: what it is told with."""
+
+    group: AlertGroupOut | None
+    notices: list[NoticeOut]
+
+
+class TestIn(Strict):
+    """`to`: an address, or a webhook as `alerts/rules` names it; left out, the first of the settings."""
+
+    channel: str = Field("email", description="email, webhook, slack or ping")
+    to: str = Field("", max_length=500)
 
 
 @router.get("/alerts", auth=Needs("read"), response={200: AlertsOut, **_READ})
@@ -124,6 +129,21 @@ def alerts(request: HttpRequest, asked: Query[AlertsIn]) -> dict[str, Any]:
     """What fires or is acknowledged, the worst first; with `over` what was."""
     rows = Alert.objects.over() if asked.over else Alert.objects.open()
     return {"items": list(rows[: asked.limit]), "count": rows.count()}
+
+
+@router.post("/alerts/test", auth=Asks("admin"), response={200: NoticeOut, **_REFUSALS})
+def test_alerts(request: HttpRequest, asked: TestIn) -> Notice:
+    """Send a test now; `state` says whether it was taken, `talk` what was said."""
+    return alert_trials.send(actor(request), asked.channel, asked.to)
+
+
+@router.get("/alerts/{alert_id}", auth=Needs("read"), response={200: AlertInFull, **_REFUSALS})
+def one_alert(request: HttpRequest, alert_id: int) -> dict[str, Any]:
+    """One with its group, and what was said of it to whom."""
+    row = Alert.objects.select_related("group").filter(pk=known(alert_id)).first()
+    if row is None:
+        raise not_found("alert", alert_id)
+    return alert_rows.alert_in_full(row)
 
 
 @router.post("/alerts/{alert_id}/ack", auth=Asks("operate"), response={200: AlertOut, **_REFUSALS})
@@ -149,28 +169,3 @@ def lift_silence(request: HttpRequest, silence_id: int) -> Status[None]:
     """What holds and was not told of is told now."""
     access.lift(actor(request), silence_id)
     return Status(204, None)
-
-
-@router.get("/alert-rules", auth=Needs("read"), response={200: list[AlertRuleOut], **_READ})
-def rules(request: HttpRequest) -> list[dict[str, Any]]:
-    """All rules of alerts, those that come with Mailweir first."""
-    return [_rule(row) for row in AlertRule.objects.all()[:500]]
-
-
-@router.patch("/alert-rules/{rule_id}", auth=Asks("admin"), response={200: AlertRuleOut, **_REFUSALS})
-def change_alert_rule(request: HttpRequest, rule_id: int, asked: AlertRuleChange) -> dict[str, Any]:
-    """A shipped rule can be switched off and set anew."""
-    given = asked.dict(exclude_unset=True)
-    for name in ("holds_for", "clear_for", "remind_every"):
-        if given.get(name) is not None:
-            given[name] = timedelta(seconds=given[name])
-    return _rule(alert_rules.change(actor(request), rule_id, **given))
-
-
-def _rule(row: AlertRule) -> dict[str, Any]:
-    found = {name: getattr(row, name) for name in AlertRuleOut.model_fields if hasattr(row, name)}
-    times = {
-        name: span.total_seconds() if (span := found[name]) is not None else None
-        for name in ("holds_for", "clear_for", "remind_every")
-    }
-    return {**found, "id": row.pk, **times}

@@ -9,7 +9,7 @@ from ninja import Schema
 from pydantic import Field
 
 
-class CauseOut(Schema):
+class RowCauseOut(Schema):
     """Why mail waits: `text` in our words, `reply` in the receiver's."""
 
     reply_class: str = Field(alias="class")
@@ -34,7 +34,7 @@ class TimesOut(Schema):
 class BoardOut(Schema):
     name: str
     state: str
-    cause: CauseOut
+    cause: RowCauseOut
     since: datetime | None
     next_at: datetime | None
     waiting_by_age: list[int] | None = Field(

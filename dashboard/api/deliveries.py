@@ -21,7 +21,7 @@ _MOST_TRANSCRIPTS = 50
 _LARGEST_ID = 2**63 - 1
 
 
-class ListIn(Schema):
+class DeliveriesIn(Schema):
     q: str = Field("", description="The search grammar, such as `state:deferred domain:example.com age>2h`.")
     order: str = Field(filters.DEFAULT_ORDER, description="One of: " + ", ".join(filters.ORDERS))
     limit: int = Field(100, ge=1, le=filters.MOST)
@@ -99,7 +99,7 @@ class DeliveriesOut(Schema):
     response={200: DeliveriesOut, (400, 401, 403, 422, 503): Error},
     by_alias=True,
 )
-def deliveries(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
+def deliveries(request: HttpRequest, asked: Query[DeliveriesIn]) -> dict[str, Any]:
     """Deliveries that the search selects."""
     page = filters.page_of(asked.dict())
     if page.error:

@@ -90,7 +90,7 @@ class ScopeOut(CauseOut):
     name: str
 
 
-class ForecastOut(Schema):
+class ScopeForecastOut(Schema):
     trend: str = Field(description="empty, drains, grows, steady or still")
     n: int
     per_minute: float
@@ -106,7 +106,7 @@ class DiagnosisOut(Schema):
     above: list[CauseOut] = Field(description="What holds everything, in whichever scope.")
     causes: list[WholeCauseOut]
     scopes: list[ScopeOut] = Field(description="Without `key`: the first cause of each scope of that kind.")
-    forecast: ForecastOut | None
+    forecast: ScopeForecastOut | None
 
 
 @router.get(

@@ -24,7 +24,7 @@ router = Router(tags=["queue"])
 _LAST_ERRORS = 10
 
 
-class ListIn(Schema):
+class DomainsIn(Schema):
     q: str = Field("", max_length=255, description="A part of the name.")
     state: str = Field("all", description="`all`, `open`, `stuck` or one state of the board.")
     order: str = Field("open", description="`open`, `deferred`, `name`, `rate`, `slow` or `next`.")
@@ -92,7 +92,7 @@ class DomainDetail(BoardOut):
 @router.get(
     "/domains", auth=Needs("read"), response={200: DomainsOut, (401, 403, 422, 503): Error}, by_alias=True
 )
-def domains(request: HttpRequest, asked: Query[ListIn]) -> dict[str, Any]:
+def domains(request: HttpRequest, asked: Query[DomainsIn]) -> dict[str, Any]:
     """Recipient domains as the board shows them; all that were ever written to unless `state` says less."""
     page = board.page("domain", asked.dict())
     if page.error:

@@ -14,6 +14,7 @@ from ninja import NinjaAPI
 
 from dashboard.api import (
     again,
+    alert_rules,
     alerts,
     audit,
     blocklists,
@@ -53,6 +54,7 @@ api = NinjaAPI(
 install(api)
 for module in (
     alerts,
+    alert_rules,
     submit,
     messages,
     groups,

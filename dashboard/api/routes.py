@@ -32,6 +32,20 @@ class RouteIn(Strict):
     pool: int | None = Field(None, description="The egress pool that it leaves from.")
 
 
+class RouteChange(Strict):
+    """What is left out stays as it is."""
+
+    name: str | None = Field(None, max_length=64)
+    host: str | None = Field(None, max_length=255)
+    port: int | None = None
+    username: str | None = Field(None, max_length=255, description="Empty: no login, and no password.")
+    password: str | None = Field(None, max_length=255, description="Empty or left out: the one it has.")
+    tls: str | None = None
+    pattern: str | None = Field(None, max_length=255)
+    position: int | None = None
+    pool: int | None = None
+
+
 class RouteOut(Schema):
     id: int
     name: str
@@ -66,6 +80,12 @@ def create_route(request: HttpRequest, asked: RouteIn) -> Status[dict[str, Any]]
     values = asked.dict()
     made = routes.create(actor(request), values.pop("name"), values.pop("kind"), values)
     return Status(201, _shown(made))
+
+
+@router.patch("/routes/{route_id}", auth=Asks("admin"), response={200: RouteOut, **_REFUSALS})
+def alter_route(request: HttpRequest, route_id: int, asked: RouteChange) -> dict[str, Any]:
+    """Mail that waits takes it as it is now, within five seconds."""
+    return _shown(routes.alter(actor(request), route_id, asked.dict(exclude_unset=True)))
 
 
 @router.delete("/routes/{route_id}", auth=Asks("admin"), response={204: None, **_REFUSALS})

@@ -91,9 +91,12 @@ class MatchOut(Schema):
     recipient: str
 
 
-class TrialOut(Schema):
-    """`is_whole` false: attempts before `since` were not looked at, for there were too many."""
+class RuleTrialOut(Schema):
+    """`is_whole` false: what is before `since` was not looked at, for there was too much. A rule about
+    replies looks at refusals and matches replies; one about floods looks at messages and matches deliveries
+    that it would have held."""
 
+    condition: str
     since: datetime
     is_whole: bool
     n_looked: int
@@ -119,9 +122,9 @@ def create_rule(request: HttpRequest, asked: BackoffRuleIn) -> Status[dict[str, 
     return Status(201, _out(access.create(actor(request), _values(asked))))
 
 
-@router.post("/backoff-rules/try", auth=Asks("admin"), response={200: TrialOut, **_REFUSALS})
+@router.post("/backoff-rules/try", auth=Asks("admin"), response={200: RuleTrialOut, **_REFUSALS})
 def try_rule(request: HttpRequest, asked: BackoffRuleIn) -> dict[str, Any]:
-    """What such a rule would have done over the last day's attempts. Nothing is changed."""
+    """What such a rule would have done over the last day. Nothing is changed."""
     made = asdict(rule_trial.tried(actor(request), _values(asked)))
     return {**made, "examples": [each._asdict() for each in made["examples"]]}
 

@@ -29,7 +29,7 @@ _SMALL = 64_000
 _JSON_GROWTH = 1.5
 
 
-class DeliveryOut(Schema):
+class StoredOut(Schema):
     id: int
     to: str
     state: str
@@ -37,7 +37,7 @@ class DeliveryOut(Schema):
 
 class AcceptedOut(Schema):
     id: int
-    deliveries: list[DeliveryOut]
+    deliveries: list[StoredOut]
 
 
 _BODY = {

@@ -11,10 +11,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
-from dashboard.pages.alert_rule_form import Form, conditions, sentence
+from dashboard.pages.alert_rule_form import Form, conditions, marked, sentence
+from dashboard.pages.alert_words import SCOPES
 from queueapp import conf
-from queueapp.access import alert_rules
+from queueapp.access import alert_rules, alert_trials
 from queueapp.access.change import AccessError, Missing, NotAllowed, Wrong
+from queueapp.grammar import GrammarError
 from queueapp.models import AlertRule, Severity
 
 MOST = 500
@@ -26,6 +28,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [{"rule": row, "sentence": sentence(row)} for row in rows],
         "recipients": conf.current().alert_to,
+        "places": [place for place in alert_trials.places() if place[0] != alert_trials.EMAIL],
     }
     return render(request, "alerts/rules.html", context)
 
@@ -52,6 +55,7 @@ def _form(request: HttpRequest, rule: AlertRule | None) -> HttpResponse:
         "form": form,
         "severities": Severity.values,
         "conditions": conditions(),
+        "scopes": SCOPES,
     }
     if request.method == "POST":
         try:
@@ -64,6 +68,8 @@ def _form(request: HttpRequest, rule: AlertRule | None) -> HttpResponse:
             return redirect("alert-rules")
         except NotAllowed:
             raise
+        except GrammarError as error:
+            context |= {"mistake": str(error), "wrong": "query", "place": marked(form.query, error)}
         except AccessError as error:
             context |= {"mistake": str(error), "wrong": error.field if isinstance(error, Wrong) else ""}
     if rule:

@@ -1,6 +1,6 @@
-"""The test of an alert mail: sent at once by the mail's own way out, and what was said is shown.
+"""The test of a channel: sent at once, and what was said is shown, in place or on a page of its own.
 
-Not inside a transaction: it may wait for seconds. Every test leaves an audit row, refused ones too.
+Not inside a transaction: it may wait for seconds. The action leaves the audit row, refused ones too.
 """
 
 from __future__ import annotations
@@ -8,27 +8,27 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from dashboard.auth.actors import actor
 from dashboard.auth.gate import needs
 from dashboard.pages.alert_words import sent
-from queueapp.access.change import allow, note
-from queueapp.mail.address import AddressError, parse_address
-from queueapp.watch.notify import trial
+from queueapp.access import alert_trials
+from queueapp.access.change import AccessError, NotAllowed
 
 
 @needs("admin")
 @require_POST
 def send(request: HttpRequest) -> HttpResponse:
-    asked = request.POST.get("to", "").strip()[:320]
-    allow(actor(request), "admin", "alert.test", asked)
+    channel = request.POST.get("channel", alert_trials.EMAIL)[:40]
+    is_part = request.htmx  # type: ignore[attr-defined]
     try:
-        to = str(parse_address(asked))
-    except AddressError as error:
+        notice = alert_trials.send(actor(request), channel, request.POST.get("to", "")[:500])
+    except NotAllowed:
+        raise
+    except AccessError as error:
+        if is_part:
+            return render(request, "alerts/_trial.html", {"mistake": str(error)})
         messages.error(request, str(error))
         return redirect("alert-rules")
-    notice = trial.mail(to, timezone.now())
-    note(actor(request), "alert.test", to, {"state": notice.state, "via": notice.via, "error": notice.error})
-    return render(request, "alerts/trial.html", sent(notice))
+    return render(request, "alerts/_trial.html" if is_part else "alerts/trial.html", sent(notice))

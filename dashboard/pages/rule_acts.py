@@ -63,7 +63,7 @@ def _form(request: HttpRequest, row: BackoffRule, pk: int | None) -> HttpRespons
         except AccessError as error:
             context |= {"mistake": str(error), "wrong": error.field if isinstance(error, Wrong) else ""}
     context["may_write"] = "admin" in scopes_of(request.user) and not row.is_shipped
-    context["may_try"] = "admin" in scopes_of(request.user) and row.condition == "reply"
+    context["may_try"] = "admin" in scopes_of(request.user) and row.condition != "listing"
     return render(request, "rules/edit.html", context, status=422 if context.get("mistake") else 200)
 
 

@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from dashboard.pages import (
+    alert_rule_trial,
     alert_rules,
     alert_trial,
     alerts,
@@ -90,6 +91,7 @@ urlpatterns = [
     path("people/<id:pk>", people.person, name="person"),
     *(path(f"people/<id:pk>/{verb}", people.act, {"verb": verb}, f"person-{verb}") for verb in people.VERBS),
     path("routes", routes.page, name="routes"),
+    path("routes/<id:pk>", routes.alter, name="route"),
     path("routes/<id:pk>/remove", routes.remove, name="route-remove"),
     path("keys", keys.page, name="keys"),
     path("keys/<id:pk>/revoke", keys.revoke_key, name="key-revoke"),
@@ -123,6 +125,7 @@ urlpatterns = [
     path("alerts/rules", alert_rules.page, name="alert-rules"),
     path("alerts/test", alert_trial.send, name="alert-test"),
     path("alerts/rules/new", alert_rules.new, name="alert-rule-new"),
+    path("alerts/rules/try", alert_rule_trial.page, name="alert-rule-try"),
     path("alerts/rules/<id:pk>", alert_rules.edit, name="alert-rule"),
     path("alerts/rules/<id:pk>/switch", alert_rules.switch, name="alert-rule-switch"),
     path("alerts/rules/<id:pk>/remove", alert_rules.remove, name="alert-rule-remove"),

@@ -20,7 +20,7 @@ from dashboard.snapshot.hour import last_hour
 from dashboard.snapshot.machines import parts, runners
 from dashboard.snapshot.strip import strip
 from queueapp import stats
-from queueapp.models import OPEN
+from queueapp.models import OPEN, RecipientDomain
 
 Snapshot = dict[str, Any]
 
@@ -49,5 +49,5 @@ def build(now: datetime | None = None) -> Snapshot:
         "listings": listings.live(now),
     }
     found["strip"] = strip(found)
-    found["headline"] = headline(found, now)
+    found["headline"] = headline(found, RecipientDomain.objects.claimable_for(now))
     return found

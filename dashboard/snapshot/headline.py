@@ -6,7 +6,6 @@ The rules are asked in order, the worst first; the first that holds speaks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -20,17 +19,21 @@ Line = dict[str, Any]
 _EMPTY: Line = {"detail": "", "since": None, "url": "", "link": "", "act_url": "", "act": ""}
 
 
-def headline(found: dict[str, Any], now: datetime) -> Line:
-    """{"level": ok|info|warning|danger, "title", "detail", "since", "url", "link", "act_url", "act"}"""
+def headline(found: dict[str, Any], claimable_for: float | None) -> Line:
+    """{"level": ok|info|warning|danger, "title", "detail", "since", "url", "link", "act_url", "act"}
+
+    `claimable_for`: the seconds that mail which a runner may take has waited. What somebody has suspended
+    is due as well, and nobody is late with it.
+    """
     for rule in _RULES:
-        line = rule(found)
+        line = rule({**found, "claimable_for": claimable_for})
         if line:
             return {**_EMPTY, **line}
     raise AssertionError("the last rule always holds")
 
 
 def _nobody_works(found: dict[str, Any]) -> Line | None:
-    late = found["oldest_due_s"]
+    late = found["claimable_for"]
     if found["runners"] or late is None or late < NO_RUNNER:
         return None
     return {
@@ -56,7 +59,7 @@ def _part_is_down(found: dict[str, Any]) -> Line | None:
 
 
 def _is_late(found: dict[str, Any]) -> Line | None:
-    late = found["oldest_due_s"]
+    late = found["claimable_for"]
     if late is None or late < LATE:
         return None
     return {

@@ -1,4 +1,4 @@
-"""Ways out that people choose by name: make them, remove them, lead a recipient domain by one.
+"""Ways out that people choose by name: make, change, remove them, lead a recipient domain by one.
 
 Each is one change with its audit row (access/change.py), which never has a password. Runners follow within
 five seconds. A route that something is led by is not removed: its mail would have no way.
@@ -23,6 +23,7 @@ DEFAULT = "default"
 SCOPE = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"(?=.{1,253}$)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)")
+_KEPT = ("host", "port", "username", "tls", "pattern", "position")
 _PATTERN = re.compile(r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -55,6 +56,28 @@ def create(actor: Actor, name: str, kind: str, values: Mapping[str, Any]) -> Rou
             raise Taken(f"There is a route {row.name!r} already.") from None
         detail |= {"kind": row.kind, "leads_to": row.leads_to, "pattern": row.pattern, "tls": row.tls}
         kick()
+    return row
+
+
+def alter(actor: Actor, pk: int, values: Mapping[str, Any]) -> Route:
+    """`values` as in `create`, with `name`; those that stay are missing or None. The password
+    stays where none is given, and goes with the username. Raises AccessError."""
+    with change(actor, SCOPE, "route.alter", f"route {pk}") as detail, transaction.atomic():
+        row = Route.objects.select_for_update().filter(pk=known(pk)).first()
+        if row is None:
+            raise Missing(f"There is no route {pk}.")
+        before = _said(row)
+        values = {name: value for name, value in values.items() if value is not None or name == "pool"}
+        row.name = _name(str(values["name"])) if values.get("name") else row.name
+        _fill(row, {**{name: getattr(row, name) for name in _KEPT}, "pool": row.pool_id, **values})
+        detail |= {"target": str(row), "before": before, "after": _said(row)}
+        detail["has_new_password"] = bool(values.get("password"))
+        try:
+            with transaction.atomic():
+                row.save()
+        except IntegrityError:
+            raise Taken(f"There is a route {row.name!r} already.") from None
+        transaction.on_commit(kick)
     return row
 
 
@@ -92,14 +115,21 @@ def _fill(row: Route, values: Mapping[str, Any]) -> None:
     row.position = _within("position", values.get("position", 100), -1_000_000, 1_000_000)
     if row.kind == RouteKind.RELAY:
         row.host, row.port = _host(values.get("host")), _within("port", values.get("port") or 25, 1, 65535)
-        row.username, row.password = _text("username", values), _text("password", values)
-        if row.password and not row.username:
+        row.username, password = _text("username", values), _text("password", values)
+        if password and not row.username:
             raise Wrong("username", "a password needs a username")
+        if password or not row.username:
+            row.keep_password(password)
     row.tls = _one_of("tls", str(values.get("tls") or Tls.OPPORTUNISTIC), Tls.values)
     pool_id = values.get("pool")
     if pool_id is not None and not EgressPool.objects.filter(pk=known(pool_id)).exists():
         raise Wrong("pool", f"there is no pool {pool_id}")
     row.pool_id = pool_id
+
+
+def _said(row: Route) -> dict[str, Any]:
+    """For the audit; no password is in it."""
+    return {"name": row.name, "leads_to": row.leads_to, **{name: getattr(row, name) for name in _KEPT[2:]}}
 
 
 def _name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Try a rule over the last day before it counts (engine/rules/trial.py): it reads, and changes nothing."""
+"""Try a rule over the last day before it counts (engine/rules: trial.py, flood_trial.py): nothing changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from queueapp.access.change import Actor, Wrong, allow
 from queueapp.access.rule_values import checked
 from queueapp.access.rules import named
-from queueapp.engine.rules import ruleset, trial
+from queueapp.engine.rules import flood_trial, ruleset, trial
 from queueapp.models import BackoffRule, RuleCondition
 
 
@@ -19,8 +19,9 @@ def tried(actor: Actor, values: Mapping[str, Any], pk: int | None = None) -> tri
     if not row.name and not values.get("name"):
         row.name = "a rule without a name yet"
     checked(row, values)
-    if row.condition != RuleCondition.REPLY:
+    if row.condition == RuleCondition.LISTING:
         raise Wrong(
-            "condition", f"A rule about a {row.condition} reads no replies, so it can't be tried on them."
+            "condition", "A rule about a listing reads what lists say: there is nothing to try it on."
         )
-    return trial.of(ruleset.of(row))
+    by = flood_trial if row.condition == RuleCondition.FLOOD else trial
+    return by.of(ruleset.of(row))

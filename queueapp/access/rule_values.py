@@ -23,6 +23,13 @@ from queueapp.models import (
 _LONGEST = timedelta(days=30)
 _LONGEST_COUNT = timedelta(days=1)
 _MOST_LIST = 20
+_NOT_SLOWED = {
+    RuleScope.PAIR: ("A source at a site", "suspend or other_source on the pair"),
+    RuleScope.SENDER: ("A sender", "stop_sender on the sender"),
+    RuleScope.LOGIN: ("A login", "stop_sender on the login; its allowance is so many mails an hour"),
+    RuleScope.CAMPAIGN: ("A campaign", "hold_campaign on the campaign"),
+}
+"""Whom a rate can't be given, and what does instead (docs/decisions/0052)."""
 _FLOOD_SCOPES = (RuleScope.LOGIN, RuleScope.SENDER)
 
 
@@ -39,6 +46,13 @@ def checked(row: BackoffRule, values: Mapping[str, Any]) -> BackoffRule:
 def _together(row: BackoffRule) -> None:
     if not row.name:
         raise Wrong("name", "A rule needs a name of 1 to 100 printable characters.")
+    if row.action == RuleAction.SLOW and row.scope in _NOT_SLOWED:
+        whom, instead = _NOT_SLOWED[RuleScope(row.scope)]
+        raise Wrong(
+            "scope",
+            f"{whom} can't be slowed down: a rate holds where the receiver counts, for a site or a domain. "
+            f"Use slow on the site, or {instead}.",
+        )
     if row.scope not in SCOPES_OF.get(row.action, ()):
         able = "; ".join(f"{action} on {' or '.join(scopes)}" for action, scopes in SCOPES_OF.items())
         asked = f"{row.action or 'no action'} on {row.scope or 'nobody'}"

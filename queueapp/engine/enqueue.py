@@ -10,7 +10,7 @@ and the dashboards are told on commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,8 @@ from queueapp.engine.counters import Changes
 from queueapp.kick import kick
 from queueapp.models import Message
 from queueapp.models.bulk import NewRows
-from queueapp.models.ids import are_ours, new_ids
-from queueapp.models.trips import together
+from queueapp.models.ids import are_ours, new_ids_and
+from queueapp.models.trips import Question, together
 from queueapp.stats import Tally
 
 
@@ -113,23 +113,26 @@ def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally:
     _DELIVERIES.add(rows)
     _REFUSALS.add(refusals)
     _count(rows, changes, tally)
-    events.publish("deliveries", accepted=len(rows))
+    events.deliveries_changed()
 
 
-def number_ahead(batch: list[NewMessage]) -> None:
-    """Right before the transaction that stores them, where that can be: it need not ask for ids then."""
-    if are_ours():
-        _number(batch)
+def number_ahead(batch: list[NewMessage], questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
+    """Right before the transaction that stores them, where that can be (`are_ours`): it need not ask for ids
+    then. The answers to `questions` come in the same round trip."""
+    return _number(batch, questions)
 
 
-def _number(batch: list[NewMessage]) -> None:
+def _number(batch: list[NewMessage], questions: Sequence[Question] = ()) -> list[list[tuple[Any, ...]]]:
     """A batch that failed is tried again one by one, under new ids: those of the first try are gone."""
     n = sum(len(each.deliveries) for each in batch)
-    message_ids, delivery_ids = new_ids(queueapp_message=len(batch), queueapp_delivery=n)
+    (message_ids, delivery_ids), answers = new_ids_and(
+        questions, queueapp_message=len(batch), queueapp_delivery=n
+    )
     pks = iter(delivery_ids)
     for each, pk in zip(batch, message_ids, strict=True):
         each.message.pk, each.message._state.adding = pk, False
         each.delivery_ids = [next(pks) for _ in each.deliveries]
+    return answers
 
 
 def _count(rows: list[tuple[Any, ...]], changes: Changes, tally: Tally) -> None:

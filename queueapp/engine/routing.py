@@ -27,6 +27,7 @@ from queueapp.engine.sts import Policies
 from queueapp.mail.mta_sts import Policy
 from queueapp.models import Route, Site
 from queueapp.models.bulk import ManyRows
+from queueapp.models.sealed import SealBroken
 from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode, Transcripts
 from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
 
@@ -34,6 +35,10 @@ _PLAN_TTL = 30.0
 _ROUTES_TTL = 5.0
 _MAX_PLANS = 50_000
 _GONE = "the route that was chosen for it is gone: choose another one"
+_SEALED = (
+    "the password of the route {row} was sealed with another secret key: bring that key back, or give the "
+    "route its password again"
+)
 _Key = tuple[str, int | None]
 T = TypeVar("T")
 RunInDb = Callable[[Callable[[], T]], Awaitable[T]]
@@ -51,6 +56,8 @@ class Way:
     source_id: int | None = None
     route_id: int = 0
     """Of the row; 0: MAILWEIR_ROUTE."""
+    why_closed: str = ""
+    """Nothing goes by it, and this is why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +270,8 @@ class Router:
                 self._routes = (time.monotonic() + _ROUTES_TTL, rows)
         for pattern, way in self._routes[1]:
             if way.route_id == route_id if route_id else matches(pattern, domain):
+                if way.why_closed:
+                    raise NoWay(Outcome("deferred", "other", text=way.why_closed, rule="route-sealed"))
                 return way
         if route_id:
             # Never the domain's own way instead: somebody wanted this mail not to take it.
@@ -358,12 +367,19 @@ def _routes() -> list[tuple[str, Way]]:
         elif row.kind == "mx":
             way = Way("mx", "", current.mx_port, replace(options, tls=cast(TlsMode, row.tls)))
         else:
-            way = Way(
-                "relay", row.host, row.port, _relay_options(options, row.tls, row.username, row.password)
-            )
+            way = _relay(row, options)
         way = replace(way, pool_id=row.pool_id, source_id=row.source_id, route_id=row.pk)
         found.append((row.pattern.lower(), way))
     return found
+
+
+def _relay(row: Route, options: Options) -> Way:
+    """Without its password no mail goes by it: the relay would refuse, or lock the account."""
+    try:
+        password = row.password()
+    except SealBroken:
+        return Way("relay", row.host, row.port, why_closed=_SEALED.format(row=row))
+    return Way("relay", row.host, row.port, _relay_options(options, row.tls, row.username, password))
 
 
 def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]]) -> Site:

@@ -7,7 +7,7 @@ transaction costs as much as dozens of rows.
 Promises: a caller's future resolves after the commit that holds its item, or with the error
 that kept it out. One bad item does not spoil its batch: the batch is tried again one by one.
 When the database is away nothing is tried one by one; every caller hears of it at once.
-An event loop is woken once a batch, however many of its callers are in it.
+An event loop is woken once a batch, however many of its callers are in it, and so is the writer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -28,6 +29,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 # After a commit the next one is expected for so many seconds.
 _BUSY_FOR = 0.05
+# Where so many came while it waited there are more to come, and it waits again; so often at most.
+_STREAM, _WAITS = 2, 4
 _SWITCH = 0.0005
 log = logging.getLogger(__name__)
 
@@ -51,25 +54,37 @@ class GroupCommit(Generic[T, R]):
         # Else the event loop waits up to 5 ms for this thread whenever both have something to do.
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
         self._max_batch = max_batch
-        self._items: queue.SimpleQueue[tuple[T, asyncio.Future[R]] | None] = queue.SimpleQueue()
+        self._items: deque[tuple[T, asyncio.Future[R]]] = deque()
+        # Rung where the writer may sleep, not for each item: a thread that is woken takes the processor, and
+        # the interpreter, from those who bring more.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_rung = self._is_closing = False
+        self._wanted = 0
+        """How many items end the wait for more: as many as came together lately."""
         self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
         self._thread.start()
 
     def submit(self, item: T) -> asyncio.Future[R]:
         """On an event loop, to which the future belongs."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._items.put((item, future))
+        self._items.append((item, future))
+        if not self._is_rung or len(self._items) == self._wanted:
+            self._ring()
         return future
 
     def close(self, timeout: float = 10) -> None:
         """Commit what is there, then end the thread."""
-        self._items.put(None)
+        self._is_closing = True
+        self._ring()
         self._thread.join(timeout)
 
+    def _ring(self) -> None:
+        self._is_rung = True
+        self._bell.put(None)
+
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._gather()
+        while self._sleep():
+            batch = self._gather()
             live = [each for each in batch if not each[1].cancelled()]
             try:
                 results = self._write([item for item, _ in live]) if live else []
@@ -79,26 +94,36 @@ class GroupCommit(Generic[T, R]):
             _tell([future for _, future in live], results)
             if len(live) >= self._crowd:
                 self._busy_until = time.monotonic() + _BUSY_FOR
+            self._wanted = max(len(live), self._wanted - 1)
         connections.close_all()
 
-    def _gather(self) -> tuple[list[tuple[T, asyncio.Future[R]]], bool]:
-        first = self._items.get()
-        if first is None:
-            return [], False
-        batch = [first]
-        until = time.monotonic()
-        if until < self._busy_until:
-            until += self._linger
-        while len(batch) < self._max_batch:
-            try:
-                left = until - time.monotonic()
-                item = self._items.get(timeout=left) if left > 0 else self._items.get_nowait()
-            except queue.Empty:
+    def _sleep(self) -> bool:
+        """Until there is something. False: there is nothing, and nothing will come."""
+        while True:
+            # In this order: who comes after the look rings again.
+            self._is_rung = False
+            if self._items:
+                self._is_rung = True
+                return True
+            if self._is_closing:
+                return False
+            self._bell.get()
+
+    def _gather(self) -> list[tuple[T, asyncio.Future[R]]]:
+        n_waits = _WAITS if time.monotonic() < self._busy_until else 0
+        for _ in range(n_waits):
+            n = len(self._items)
+            self._wait()
+            if len(self._items) >= self._wanted or len(self._items) < n + _STREAM:
                 break
-            if item is None:
-                return batch, False
-            batch.append(item)
-        return batch, True
+        return [self._items.popleft() for _ in range(min(len(self._items), self._max_batch))]
+
+    def _wait(self) -> None:
+        """Once `linger`, or until as many are there as are wanted."""
+        until = time.monotonic() + self._linger
+        with suppress(queue.Empty):
+            while len(self._items) < self._wanted and not self._is_closing:
+                self._bell.get(timeout=max(0.0, until - time.monotonic()))
 
     def _write(self, items: list[T]) -> list[R | Exception]:
         try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -27,13 +28,13 @@ from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue, number_ahe
 from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import holding, idempotency
 from queueapp.ingest.arrivals import Rows, arrivals, write
-from queueapp.ingest.submission import Accepted, Refused, Submission, TryLater
+from queueapp.ingest.submission import MAX_LINE, Accepted, Refused, Submission, TryLater
 from queueapp.mail.address import Address, AddressError, parse_address
 from queueapp.mail.outgoing import new_message_id
 from queueapp.mail.summary import Summary, summarise, to_crlf
 from queueapp.models import Message, TlsDemand
+from queueapp.models.ids import are_ours
 
-MAX_LINE = 998
 MAX_HOPS = 50
 _SMALL = 256 * 1024
 _LINGER = 0.004
@@ -173,6 +174,8 @@ def _content(submission: Submission) -> bytes:
         raise Refused(552, "5.3.4", f"{len(content)} bytes are more than the {most} allowed", "content", 413)
     if not content or content.isspace():
         raise Refused(554, "5.6.0", "the message is empty", "content")
+    if submission.has_clean_lines:
+        return content
     if (place := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, place) + 1
         raise Refused(554, "5.6.0", f"line {line} of the message holds a NUL byte", "content")
@@ -228,24 +231,35 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
     # Before the transaction, where ids of domains may be remembered. What is asked here is not asked in
     # it: without a key its statements go in one round trip (models/trips.py).
     domains.ids_of(new.domain for each in batch for new in each.new.deliveries)
-    number_ahead([each.new for each in batch])
-    holding.apply(each.new for each in batch)
+    _look_up([each.new for each in batch])
     arrivals.look()
     counted: Rows = []
     fresh: list[_Prepared] = []
+    # Without a key there is nothing but what `enqueue` stores: its statements are the whole transaction then.
+    has_keys = any(each.submission.idempotency_key for each in batch)
     try:
-        with transaction.atomic():
-            repeats = idempotency.known([_key(each) for each in batch])
+        with transaction.atomic() if has_keys else nullcontext():
+            repeats = idempotency.known([_key(each) for each in batch]) if has_keys else {}
             fresh = [each for each in _first_of_each_key(batch) if _key(each) not in repeats]
             counted = arrivals.count(each.new for each in fresh)
             enqueue([each.new for each in fresh], partial(write, counted) if counted else None)
-            idempotency.remember([(*_key(each), each.new.message) for each in fresh])
+            if has_keys:
+                idempotency.remember([(*_key(each), each.new.message) for each in fresh])
     except Exception:
         arrivals.undo((each.new for each in fresh), counted)
         raise
     answers = {id(each): _answer(each) for each in fresh}
     by_key = {_key(each): answers[id(each)] for each in fresh} | repeats
     return [answers.get(id(each)) or replace(by_key[_key(each)], is_repeat=True) for each in batch]
+
+
+def _look_up(batch: list[NewMessage]) -> None:
+    """Their ids, where they can be known now, and which of them are refused or held."""
+    if are_ours():
+        [rows] = number_ahead(batch, [holding.question(batch)])
+        holding.apply(batch, rows)
+    else:
+        holding.apply(batch)
 
 
 def _key(each: _Prepared) -> tuple[str, str]:

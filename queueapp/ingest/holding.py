@@ -12,14 +12,18 @@ from typing import NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from queueapp.engine.enqueue import NewDelivery, NewMessage
+from queueapp.engine.enqueue import NewMessage
 from queueapp.models import HoldRule
+from queueapp.models.bulk import text_array
+from queueapp.models.trips import Question, ask
 
 Kind = HoldRule.Kind
-# PostgreSQL takes 65,535 parameters in a query, SQLite may take 32,766.
+# SQLite may take 32,766 parameters in a query.
 _MAX_PARAMETERS = 5000
-_RULES = "SELECT id, kind, value, reason FROM queueapp_holdrule WHERE until IS NULL OR until > %s"
-_SUPPRESSED = "SELECT 0, '', address, reason FROM queueapp_suppression WHERE address IN ({marks})"
+_RULES = "SELECT id, kind, value, reason FROM queueapp_holdrule WHERE until IS NULL OR until > {now}"
+_SUPPRESSED = "SELECT 0, '', address, reason FROM queueapp_suppression WHERE address "
+_BOTH = f"{_RULES.format(now='$1::timestamptz')} UNION ALL {_SUPPRESSED} = ANY($2::text[])"
+Row = tuple[int, str, str, str]
 
 
 class Rule(NamedTuple):
@@ -31,11 +35,17 @@ class Rule(NamedTuple):
     reason: str
 
 
-def apply(fresh: Iterable[NewMessage]) -> None:
+def question(fresh: Iterable[NewMessage]) -> Question:
+    """What `apply` has to know, for who asks it on PostgreSQL with something else."""
+    wanted = _recipients(fresh)
+    return _BOTH, (timezone.now().isoformat(), text_array(wanted))
+
+
+def apply(fresh: Iterable[NewMessage], rows: list[Row] | None = None) -> None:
     """Set `refusal` for who is suppressed, final at once with its reason, and `hold_reason` where a rule
-    matches; the first rule that was made decides."""
+    matches; the first rule that was made decides. `rows`: the answer to `question`, if it was asked."""
     fresh = list(fresh)
-    rules, suppressed = _lists([new for each in fresh for new in each.deliveries])
+    rules, suppressed = _lists(fresh, rows)
     if not rules and not suppressed:
         return
     for each in fresh:
@@ -57,23 +67,31 @@ def rule_for(
     return HoldRule.objects.filter(pk=rule.id).first() if rule else None
 
 
-def _lists(deliveries: list[NewDelivery]) -> tuple[list[Rule], dict[str, str]]:
+def _lists(fresh: list[NewMessage], rows: list[Row] | None = None) -> tuple[list[Rule], dict[str, str]]:
     """All rules in force by their id, and the reasons of those recipients that are suppressed."""
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    wanted = sorted({new.recipient.lower() for new in deliveries})
-    rows: list[tuple[int, str, str, str]] = []
-    with connection.cursor() as cursor:
-        for start in range(0, max(len(wanted), 1), _MAX_PARAMETERS):
-            some = wanted[start : start + _MAX_PARAMETERS]
-            sql, params = (_RULES, [now]) if start == 0 else ("", [])
-            if some:
-                sql += (" UNION ALL " if sql else "") + _SUPPRESSED.format(
-                    marks=", ".join(["%s"] * len(some))
-                )
-            cursor.execute(sql, [*params, *some])
-            rows += cursor.fetchall()
+    if rows is None:
+        rows = ask(question(fresh))[0] if connection.vendor == "postgresql" else _on_sqlite(fresh)
     rules = sorted(Rule(*row) for row in rows if row[0])
     return rules, {address: reason for pk, _, address, reason in rows if not pk}
+
+
+def _recipients(fresh: Iterable[NewMessage]) -> list[str]:
+    return sorted({new.recipient.lower() for each in fresh for new in each.deliveries})
+
+
+def _on_sqlite(fresh: list[NewMessage]) -> list[Row]:
+    wanted = _recipients(fresh)
+    rows: list[Row] = []
+    with connection.cursor() as cursor:
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        cursor.execute(_RULES.format(now="%s"), [now])
+        rows += cursor.fetchall()
+        for start in range(0, len(wanted), _MAX_PARAMETERS):
+            some = wanted[start : start + _MAX_PARAMETERS]
+            marks = ", ".join(["%s"] * len(some))
+            cursor.execute(f"{_SUPPRESSED} IN ({marks})", some)
+            rows += cursor.fetchall()
+    return rows
 
 
 def _match(

@@ -93,7 +93,7 @@ class SubmissionHandler(Handler):
         return _refuse_address(recipient, "5.1.3")
 
     async def on_data(self, session: ServerSession, envelope: Envelope) -> Reply:
-        from queueapp.ingest.submission import Refused, Submission
+        from queueapp.ingest.submission import MAX_LINE, Refused, Submission
 
         submission = Submission(
             sender=envelope.sender,
@@ -105,6 +105,7 @@ class SubmissionHandler(Handler):
             protocol=protocol_of(session, envelope),
             login=session.login,
             requires_tls=envelope.requires_tls,
+            has_clean_lines=session.options.is_strict and 0 < session.options.max_line <= MAX_LINE,
         )
         try:
             accepted = await self._accept(submission)

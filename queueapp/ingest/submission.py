@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+MAX_LINE = 998
+"""Octets of a line without its end, RFC 5322 2.1.1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a client hands over. `sender` "" is the null sender; `content` the MIME source.
 
-    `requires_tls`: REQUIRETLS of SMTP, RFC 8689.
+    `requires_tls`: REQUIRETLS of SMTP, RFC 8689. `has_clean_lines`: who hands it over has looked at each
+    line, as our SMTP server does: CR LF ends it, it is not too long and holds no NUL.
     """
 
     sender: str
@@ -27,6 +31,7 @@ class Submission:
     tags: tuple[str, ...] = ()
     idempotency_key: str = ""
     requires_tls: bool = False
+    has_clean_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)

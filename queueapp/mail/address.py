@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -75,6 +76,7 @@ class Address:
             return self.domain
 
 
+@lru_cache(maxsize=4096)  # a mail's addresses are asked for at MAIL and RCPT, and again with its content
 def parse_address(text: str, *, max_len: int = 254, allow_literal: bool = False) -> Address:
     """Read a bare `local@domain` (no display name, no angle brackets). Raises AddressError."""
     if not text:

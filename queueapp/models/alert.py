@@ -53,6 +53,12 @@ class AlertRule(models.Model):
     only = models.CharField(
         max_length=560, blank=True, help_text="One of that scope, or a pattern with *; empty: each."
     )
+    query = models.CharField(
+        max_length=2000, blank=True, help_text="A search of deliveries, where the condition counts them."
+    )
+    blind_since = models.DateTimeField(
+        null=True, blank=True, help_text="The watch can't tell since then whether it holds."
+    )
     holds_for = models.DurationField(
         default=timedelta(minutes=2), help_text="So long before people are told."
     )
@@ -90,6 +96,10 @@ class AlertGroup(models.Model):
     told_again_at = models.DateTimeField(null=True, blank=True, help_text="The last mail of the thread.")
     n_told = models.PositiveIntegerField(default=0, help_text="Mails of the thread so far.")
     n_most = models.PositiveIntegerField(default=0, help_text="The most alerts that it had at once.")
+    told_severity = models.CharField(
+        max_length=8, blank=True, help_text="How bad people know it to be; empty: not told."
+    )
+    n_known = models.PositiveIntegerField(default=0, help_text="How many alerts the last mail spoke of.")
     thread = models.CharField(max_length=255, blank=True, help_text="Message-ID of its first mail.")
     resolved_at = models.DateTimeField(null=True, blank=True)
 
@@ -249,6 +259,10 @@ class Silence(models.Model):
 class NoticeKind(models.TextChoices):
     FIRING = "firing"
     REMINDER = "reminder"
+    WORSE = "worse"
+    """It is critical now, and was not when people were told."""
+    GROWN = "grown"
+    """Many more have joined."""
     RESOLVED = "resolved"
     FLAPPING = "flapping"
     OWNER = "owner"
@@ -269,7 +283,7 @@ class Notice(models.Model):
 
     group = models.ForeignKey(AlertGroup, models.CASCADE, null=True, blank=True, related_name="notices")
     kind = models.CharField(max_length=8, choices=NoticeKind.choices)
-    channel = models.CharField(max_length=8, help_text="email, webhook or slack")
+    channel = models.CharField(max_length=8, help_text="email, webhook, slack or ping")
     to = models.CharField(max_length=500, help_text="An address, or a URL without its secrets.")
     subject = models.CharField(max_length=300)
     body = models.TextField(help_text="What is sent: a whole mail, or JSON.")

@@ -173,7 +173,7 @@ def _plain(values: Sequence[Any]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
-def _texts(values: Sequence[str | None]) -> str:
+def text_array(values: Sequence[str | None]) -> str:
     return "{" + ",".join([_quoted(value) for value in values]) + "}"
 
 
@@ -192,7 +192,7 @@ def _times(values: Sequence[datetime | None]) -> str:
 
 
 def _documents(values: Sequence[Any]) -> str:
-    return _texts([json.dumps(value) for value in values])
+    return text_array([json.dumps(value) for value in values])
 
 
 _ARRAYS: dict[str, Callable[[Sequence[Any]], Any]] = {
@@ -201,7 +201,7 @@ _ARRAYS: dict[str, Callable[[Sequence[Any]], Any]] = {
     "integer": _plain,
     "smallint": _plain,
     "boolean": _plain,
-    "text": _texts,
+    "text": text_array,
     "timestamptz": _times,
     "jsonb": _documents,
 }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import F, Min, Q, Sum
 
 from queueapp.models.site import Site
 
@@ -35,6 +35,11 @@ class RecipientDomainQuerySet(models.QuerySet["RecipientDomain"]):
             .filter(Q(next_at__isnull=True) | Q(next_at__lte=now))
             .filter(Q(site__next_at__isnull=True) | Q(site__next_at__lte=now))
         )
+
+    def claimable_for(self, now: datetime) -> float | None:
+        """Seconds that the first one in the line of the claim has waited. None: nothing may be claimed."""
+        first = self.due(now).aggregate(first=Min("due_at"))["first"]
+        return (now - first).total_seconds() if first else None
 
     def named(self, name: str) -> RecipientDomain | None:
         """The one of that name as people write it, with its site; None where nobody ever wrote to it."""

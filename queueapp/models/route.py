@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from queueapp.models.sealed import seal, unseal
+
 
 class RouteKind(models.TextChoices):
     MX = "mx"
@@ -32,7 +34,7 @@ class Route(models.Model):
     host = models.CharField(max_length=255, blank=True)
     port = models.PositiveIntegerField(default=25)
     username = models.CharField(max_length=255, blank=True)
-    password = models.CharField(max_length=255, blank=True)
+    sealed = models.TextField(blank=True, help_text="The password, sealed; empty: none.")
     tls = models.CharField(max_length=13, choices=Tls.choices, default=Tls.OPPORTUNISTIC)
     source = models.ForeignKey("EgressSource", models.SET_NULL, null=True, blank=True)
     pool = models.ForeignKey(
@@ -49,6 +51,13 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"{self.pattern} by {self.kind}"
+
+    def keep_password(self, password: str) -> None:
+        self.sealed = seal(password.encode()) if password else ""
+
+    def password(self) -> str:
+        """Raises SealBroken."""
+        return unseal(self.sealed).decode() if self.sealed else ""
 
     @property
     def leads_to(self) -> str:

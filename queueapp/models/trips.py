@@ -7,7 +7,7 @@ needs neither BEGIN nor COMMIT, since PostgreSQL runs the statements of one quer
 
 Promises: Django's `atomic` stays what decides: hooks on commit, errors and nested blocks are as ever;
 inside another transaction nothing is committed here. On SQLite, which has no round trips, all is run
-at once. Never: opens a transaction by itself.
+at once. Never: opens a transaction by itself. What goes over the wire is queueapp/models/wire.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ import psycopg
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
+from queueapp.models import wire
+
+Question = wire.Statement
+
 
 class _Waiting(threading.local):
-    statements: list[tuple[str, list[Any]]] | None = None
+    statements: list[wire.Statement] | None = None
 
 
 _waiting = _Waiting()
@@ -81,19 +85,25 @@ def send_what_waits(*, is_end: bool = False) -> None:
     _waiting.statements = []
     ends = is_end and len(connection.atomic_blocks) == 1
     is_whole = ends and _is_unbegun()
-    raw = connection.connection
-    if is_whole:
-        raw.autocommit = True  # so that psycopg sends no BEGIN
-    # Django has nothing prepared; these few statements are the same all day.
-    threshold, raw.prepare_threshold = raw.prepare_threshold, 0
-    try:
-        with connection.wrap_database_errors, raw.pipeline(), psycopg.RawCursor(raw) as cursor:
-            for statement, values in statements:
-                cursor.execute(statement, values, prepare=True)
-            if ends and not is_whole:
-                cursor.execute("COMMIT")
-    finally:
-        raw.prepare_threshold = threshold
+    with connection.wrap_database_errors:
+        if is_whole:
+            wire.exchange(connection.connection, statements)
+        else:
+            wire.exchange(connection.connection, [*_begin(), *statements, *([wire.COMMIT] if ends else [])])
+
+
+def ask(*questions: Question) -> list[list[tuple[Any, ...]]]:
+    """The rows of each question, all in one round trip. PostgreSQL only."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        return wire.exchange(connection.connection, [*_begin(), *questions])[-len(questions) :]
+
+
+def _begin() -> list[wire.Statement]:
+    """Where Django has begun a transaction of which the server has not heard yet."""
+    status = connection.connection.pgconn.transaction_status
+    is_open = connection.in_atomic_block or not connection.get_autocommit()
+    return [wire.BEGIN] if is_open and status == TransactionStatus.IDLE else []
 
 
 def _is_unbegun() -> bool:

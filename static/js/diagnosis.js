@@ -1,5 +1,6 @@
 // The pages of causes: forms in a dialog, and the newest look as soon as nothing stands against it.
 
+import { put } from "./fresh.js";
 import * as sheet from "./sheet.js";
 
 const OFTEN = 10000;
@@ -16,7 +17,7 @@ async function load() {
   const response = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!response.ok || response.redirected) return;
   const made = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("diagnosis");
-  if (made && !isBusy()) window.Idiomorph.morph(box, made, { morphStyle: "innerHTML" });
+  if (made && !isBusy()) put(box, made);
 }
 
 if (document.getElementById("sheet")) sheet.start();

@@ -11,6 +11,7 @@ import { countdown, duration, grouped } from "./times.js";
 import { gettext, ngettext } from "./words.js";
 
 const KEY = "mailweir-operations"; // ids that this tab dismissed
+const MOST_ENDED = 4; // a tab that is open for a week must not gather a week of cards
 const known = new Map(); // id: the newest that was told
 const cards = new Map();
 
@@ -26,6 +27,13 @@ function dismissed() {
 
 const gone = dismissed();
 
+function drop(id) {
+  cards.get(id)?.remove();
+  cards.delete(id);
+  known.delete(id);
+  box().hidden = cards.size === 0;
+}
+
 function dismiss(id) {
   gone.add(id);
   try {
@@ -33,10 +41,7 @@ function dismiss(id) {
   } catch {
     // storage may be forbidden: it comes back with the next page
   }
-  cards.get(id)?.remove();
-  cards.delete(id);
-  known.delete(id);
-  box().hidden = cards.size === 0;
+  drop(id);
 }
 
 const isOpen = (operation) => operation.state === "waiting" || operation.state === "running";
@@ -88,6 +93,9 @@ function say(text) {
 function ended(each) {
   say(`${title(each)}: ${figures(each)}`);
   document.dispatchEvent(new CustomEvent("mailweir:ended", { detail: each }));
+  // The oldest of what is over goes: its page keeps what came of it.
+  const over = [...known.values()].filter((other) => !isOpen(other) && !cards.get(other.id)?.contains(document.activeElement));
+  for (const other of over.slice(0, -MOST_ENDED)) drop(other.id);
 }
 
 function hear(operations) {

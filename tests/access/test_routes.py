@@ -9,6 +9,7 @@ import pytest
 from queueapp.access import routes
 from queueapp.access.change import COMMAND, AccessError, NotAllowed, Taken, Wrong
 from queueapp.models import AuditEvent, Delivery, RecipientDomain, Route, revision
+from queueapp.models.sealed import SealBroken
 from tests.access.by import by
 from tests.models.rows import delivery
 
@@ -28,6 +29,39 @@ def test_it_is_made_and_told_to_runners_and_its_password_to_nobody() -> None:
     assert "s3cret" not in str(event.detail)
     with pytest.raises(Taken, match="already"):
         routes.create(COMMAND, "backup", "mx", {})
+
+
+def test_a_password_is_sealed_and_stays_until_another_is_given(settings: Any) -> None:
+    made = routes.create(COMMAND, "backup", "relay", RELAY)
+    assert "s3cret" not in made.sealed
+    assert (
+        routes.alter(COMMAND, made.pk, {"host": "b.example.net", "port": None, "password": ""}).password()
+        == "s3cret"
+    )
+    routes.alter(COMMAND, made.pk, {"name": "spare", "password": "n3w"})
+    now = Route.objects.get()
+    assert (str(now), now.leads_to, now.password()) == ("spare", "b.example.net:587", "n3w")
+    event = AuditEvent.objects.filter(action="route.alter").latest("id")
+    assert (event.detail["before"]["name"], event.detail["has_new_password"]) == ("backup", True)
+    assert "n3w" not in str(event.detail)
+    settings.SECRET_KEY = "another" * 10
+    with pytest.raises(SealBroken, match="another secret key"):
+        now.password()
+    assert routes.alter(COMMAND, made.pk, {"username": ""}).password() == ""
+
+
+def test_what_is_not_there_or_taken_is_not_changed() -> None:
+    made = routes.create(COMMAND, "backup", "relay", RELAY)
+    routes.create(COMMAND, "spare", "mx", {})
+    with pytest.raises(Taken, match="already"):
+        routes.alter(COMMAND, made.pk, {"name": "spare"})
+    with pytest.raises(Wrong, match="port"):
+        routes.alter(COMMAND, made.pk, {"port": 70000})
+    with pytest.raises(AccessError, match="no route 4711"):
+        routes.alter(COMMAND, 4711, {})
+    with pytest.raises(NotAllowed):
+        routes.alter(by("vera", "operate"), made.pk, {"host": "evil.example"})
+    assert Route.objects.get(pk=made.pk).leads_to == "smtp.example.net:587"
 
 
 @pytest.mark.parametrize(

@@ -271,10 +271,26 @@ def test_a_trial_that_runs_out_of_time_says_how_far_it_came(monkeypatch: pytest.
 
 
 @pytest.mark.once
-def test_a_flood_can_not_be_tried_on_replies() -> None:
-    values = MINE | {"condition": "flood", "scope": "login", "action": "stop_sender"}
-    with pytest.raises(Wrong, match="reads no replies"):
+def test_a_listing_can_not_be_tried() -> None:
+    values = MINE | {"condition": "listing", "scope": "pair", "action": "other_source"}
+    with pytest.raises(Wrong, match="nothing to try it on"):
         rule_trial.tried(COMMAND, values)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("scope", "instead"),
+    [
+        ("pair", "other_source"),
+        ("sender", "stop_sender"),
+        ("login", "allowance"),
+        ("campaign", "hold_campaign"),
+    ],
+)
+def test_who_can_not_be_slowed_down_is_told_what_can(scope: str, instead: str) -> None:
+    with pytest.raises(Wrong, match=instead) as raised:
+        rules.create(COMMAND, MINE | {"action": "slow", "rate": "60/m", "scope": scope})
+    assert raised.value.field == "scope"
 
 
 @pytest.mark.once

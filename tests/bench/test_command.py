@@ -49,7 +49,6 @@ def left_behind(folder: Path) -> set[int]:
 
 
 @pytest.mark.system
-@pytest.mark.untimed
 @pytest.mark.needs("smtp-sink")
 def test_a_drain_is_measured_and_leaves_nothing(folder: Path) -> None:
     process = start(folder, "drain", *SMALL)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from bench.faults.book import Finding, count
 from bench.faults.command import NAMES
+from bench.faults.kinds import ClockBack
 from bench.faults.load import Load, recipient
 from bench.faults.sink import RecordingSink
 from tests.docs.pages import page
@@ -70,3 +75,22 @@ def test_a_wrong_name_is_told() -> None:
     assert done.returncode == 2
     assert "'runer'" in done.stderr
     assert "runner" in done.stderr
+
+
+def test_the_clock_of_the_processes_is_set_back_and_that_of_their_waits_goes_on(tmp_path: Path) -> None:
+    fault = ClockBack(tmp_path)
+    if missing := fault.why_missing():
+        pytest.skip(missing)
+    told = "import time; n = time.monotonic(); time.sleep(0.01); print(time.time(), time.monotonic() - n)"
+    command, environment = [sys.executable, "-c", told], {**os.environ, **fault.environment()}
+
+    def shown() -> tuple[float, float]:
+        wall, slept = subprocess.check_output(command, env=environment, text=True).split()
+        return float(wall) - time.time(), float(slept)
+
+    off, _ = shown()
+    assert abs(off) < 30
+    fault.begin(None)  # type: ignore[arg-type]
+    off, slept = shown()
+    assert abs(off + 3600) < 30
+    assert 0.01 <= slept < 30

@@ -6,7 +6,7 @@ answers with no whole page (a fragment, a download) is left out by itself.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.test import Client
 from django.urls import reverse
@@ -17,8 +17,22 @@ from queueapp.access.change import COMMAND
 from queueapp.engine.rules import effects, ruleset, shipped
 from queueapp.engine.rules.effects import Target
 from queueapp.engine.suspensions import Cause
-from queueapp.models import BackoffRule, Bookmark, ReplyRule, ReplyTrial
-from queueapp.operations import actions, run
+from queueapp.models import (
+    AlertRule,
+    ApiKey,
+    BackoffRule,
+    Bookmark,
+    Delivery,
+    EgressSource,
+    ReplyRule,
+    ReplyTrial,
+    Route,
+    SavedView,
+    Silence,
+    SmtpLogin,
+    Suspension,
+)
+from queueapp.operations import actions, paced, run
 from queueapp.watch.diagnosis import look, store
 from tests.dashboard.alerts import a_group, a_notice, a_silence, an_alert, an_old_alert
 from tests.dashboard.rows import a_delivery, a_domain, a_message, a_runner, a_site, an_attempt
@@ -44,11 +58,18 @@ def rows() -> int:
 
 
 def operations() -> list[int]:
-    """One that was done and can be undone, with rows that were left alone, and one that waits."""
+    """One that was done and can be undone, with rows that were left alone, one whose first mail is being
+    tried, and one that waits."""
     done = actions.create(COMMAND, "hold", q="-state:sending", expect=6, reason="To look at")
     run.work(10)
+    many = a_message()
+    for n in range(paced.ONE_FIRST):
+        a_delivery(many, "trial.example", recipient=f"r{n}@trial.example", state="deferred")
+    trying = actions.create(COMMAND, "retry", q="domain:trial.example", expect=paced.ONE_FIRST)
+    while run.step(trying.pk):
+        pass
     waiting = actions.create(COMMAND, "delete", q="state:held", expect=3, reason="Old")
-    return [done.pk, waiting.pk]
+    return [done.pk, trying.pk, waiting.pk]
 
 
 def a_listing() -> int:
@@ -100,38 +121,111 @@ def alerts() -> int:
     return found[0].pk
 
 
-def addresses() -> list[str]:
-    """The path of every page, with rows of `rows` and `operations` on them."""
+def people() -> int:
+    """Of each role, with keys and logins, one of either over; gives the number of a person."""
+    from django.contrib.auth.models import User
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
+    from queueapp.access import actions as access
+    from queueapp.access import people, refusals
+    from tests.access.by import by
+    from tests.dashboard.people import a_person, logged_in
+
+    person = a_person("carla", "campaigns", "bodies")
+    TOTPDevice.objects.create(user=person, confirmed=True)
+    logged_in(person, HTTP_USER_AGENT="Firefox/140.0 (Linux)")
+    for reader in User.objects.filter(username="ada"):
+        logged_in(reader)  # in another browser, too
+    people.deactivate(by(), a_person("gone"))
+    people.create(by(), "newcomer", "operator")
+    access.create_api_key("webshop", ["submit", "read"], actor=by())
+    access.create_api_key("old", ["submit"], actor=by())
+    access.revoke_api_key("old", actor=by())
+    access.create_smtp_login("printer", actor=by())
+    refusals.note("user:carla", "192.0.2.4", "http.get", "/messages/1/source", {"needs": "bodies"})
+    return int(person.pk)
+
+
+def ways() -> tuple[int, int]:
+    """Ways out and a view; a site that blocks one of our addresses: gives its number and the suspension's."""
+    at = datetime.now(UTC)
+    Route.objects.create(name="backup", kind="relay", host="relay.example", pattern=".example.net")
+    SavedView.objects.create(owner="user:ada", name="Late mail", query="state:deferred")
+    source = EgressSource.objects.create(name="mx1", address="192.0.2.25", ehlo_name="mx1.example.org")
+    site = a_site()
+    values = {
+        "since": at,
+        "until": at + timedelta(hours=1),
+        "reply_class": "blocklisted",
+        "reply": "554 blocked",
+    }
+    return site.pk, Suspension.objects.create(source=source, site=site, **values).pk
+
+
+def strangers() -> list[str]:
+    """The pages of whoever has no session."""
+    from django.contrib.auth.models import User
+
+    from dashboard.auth.welcome import path_for
+
+    return ["/login", path_for(User.objects.get(username="newcomer"))]
+
+
+def visited() -> tuple[list[str], set[str]]:
+    """The path of every page, with rows of all of the above on them; and the names of the routes that do
+    something and show nothing."""
+    from dashboard.auth.urls import urlpatterns as own
     from dashboard.pages.urls import urlpatterns
 
-    message, operation = rows(), operations()
-    rule, trial = reply_rule()
-    known: dict[str, list[object]] = {
-        "message": [message], "operation": list(operation), "domain": ["suspended.example"],
-        "site": [a_site().pk], "rule": rules(), "effect": [effect()],
-        "blocklist": [a_listing()], "reply": [rule.pk], "trial": [trial.pk],
-        "replies": ["pattern:spamhaus", "own:night"], "alert": [alerts()],
-    }  # fmt: skip
+    known = _values()
     found = ["/deliveries?q=state:nonsense", "/deliveries?q=subject:nowhere", "/nothing-here"]
     found += ["/diagnosis?scope=domain", "/diagnosis?scope=domain&key=deferred.example"]
+    found += [
+        "/board?view=shape",
+        "/board?by=site",
+        "/deliveries?group=class",
+        "/silences?preview=yes&for=1h",
+    ]
+    posts = set()
     client = _reader()
-    for pattern in urlpatterns:
+    for pattern in [*urlpatterns, *own]:
         assert isinstance(pattern, URLPattern)
         assert pattern.name
         names = list(pattern.pattern.converters)
-        values = known.get(pattern.name.partition("-")[0], []) if names else [None]
-        for value in values:
+        some = known.get(pattern.name, known.get(pattern.name.partition("-")[0], []))
+        for value in some if names else [None]:
             path = reverse(pattern.name, kwargs=dict.fromkeys(names, value))
             answer = client.get(path)
             is_whole = answer.status_code == 200 and not answer.streaming
             if is_whole and b"<!doctype html>" in answer.content[:200].lower():
                 found.append(path)
-    return found
+            elif answer.status_code == 405:
+                posts.add(pattern.name)
+    return found, posts
+
+
+def _values() -> dict[str, list[object]]:
+    """What stands in the addresses of routes, by their names, or the first words of these."""
+    message, operation = rows(), operations()
+    site, suspension = ways()
+    own_rule, tried = reply_rule()
+    alert = alerts()
+    delivery = Delivery.objects.filter(message=message)[0].pk
+    return {
+        "message": [message], "operation": list(operation), "domain": ["suspended.example"], "site": [site],
+        "suspension": [suspension], "rule": rules(), "effect": [effect()], "blocklist": [a_listing()],
+        "reply": [own_rule.pk], "trial": [tried.pk], "replies": ["pattern:spamhaus", "own:night"],
+        "alert": [alert], "alert-rule": [AlertRule.objects.get().pk], "silence": [Silence.objects.get().pk],
+        "person": [people()], "key": [ApiKey.objects.get(name="webshop").pk],
+        "login": [SmtpLogin.objects.get().pk], "route": [Route.objects.get().pk],
+        "view": [SavedView.objects.get().pk], "session": ["unknown"], "welcome": ["unknown"],
+        "copy": [message], "send": [delivery], "readdress": [delivery],
+    }  # fmt: skip
 
 
 def _reader() -> Client:
     from django.contrib.auth.models import User
 
     client = Client()
-    client.force_login(User.objects.get(), "django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.get(username="ada"), "django.contrib.auth.backends.ModelBackend")
     return client

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from queueapp import events, stats
-from queueapp.models import DomainFigures, RecipientDomain
+from queueapp.models import Delivery, DomainFigures, RecipientDomain
 from tests.browser.conftest import Screen
 from tests.dashboard.rows import HOSTILE, a_delivery, a_domain, a_site, now
 
 NARROW = {"width": 390, "height": 844}
+PATIENCE = 30_000  # ms
 
 
 @pytest.fixture
@@ -65,6 +66,31 @@ def test_rows_change_in_place_and_none_moves_under_the_pointer(operator: Screen)
     assert operator.complaints == []
 
 
+def it_changes_in_place(page: Page, row: RecipientDomain) -> None:
+    """All that stands on the page of a domain; what is in use waits, and what is done here shows at once."""
+    page.evaluate("window.isTheSame = true")
+    page.mouse.move(5, 5)
+    a_delivery(domain=row.name, state="deferred", last_class="busy", last_text="Too many of you")
+    RecipientDomain.objects.filter(pk=row.pk).update(n_queued=3210)
+    events.publish("deliveries")
+    expect(page.locator("[data-fresh=depth]")).to_contain_text("3,210", timeout=PATIENCE)
+    expect(page.locator("[data-fresh=rows] .errors")).to_contain_text("Too many of you")
+    assert page.locator("[data-strip] rect").count() == 5, "the strip of outcomes is drawn, and once"
+    page.focus("[data-fresh=rows] .errors a")
+    RecipientDomain.objects.filter(pk=row.pk).update(n_queued=3211)
+    Delivery.objects.update(last_text="Still too many")
+    events.publish("deliveries")
+    expect(page.locator("[data-fresh=depth]")).to_contain_text("3,211", timeout=PATIENCE)
+    expect(page.locator("[data-fresh=rows] .errors")).to_contain_text("Too many of you")
+    page.click("text=Suspend…")
+    page.locator("#sheet [name=reason]").fill("they moved")
+    page.locator("#sheet button[type=submit]").click()
+    expect(page.locator("[data-fresh=head]")).to_contain_text("suspended", timeout=PATIENCE)
+    expect(page.locator("[data-fresh=why]")).to_contain_text("they moved")
+    expect(page.locator("#done")).to_contain_text("first.example is suspended.")
+    assert page.evaluate("window.isTheSame"), "the page was loaded anew"
+
+
 def test_the_page_of_a_domain_draws_its_charts_at_every_span(operator: Screen) -> None:
     some_rows()
     row = RecipientDomain.objects.get(name="first.example")
@@ -77,6 +103,7 @@ def test_the_page_of_a_domain_draws_its_charts_at_every_span(operator: Screen) -
         expect(page.locator("[data-sum=delivered]")).to_have_text("12")
     page.click("text=The figures as a table")
     expect(page.locator("[data-chart=counts-table] tr").first).to_contain_text("12")
+    it_changes_in_place(page, row)
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     for path in ("/board", "/board?view=shape", "/domains/first.example", "/"):
         operator.open(path)

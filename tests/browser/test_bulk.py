@@ -189,6 +189,19 @@ def test_the_keyboard_alone_does_it_all(operator: Screen) -> None:
     press("Enter")
     page.wait_for_url("**/operations/*")
     assert "Waiting for a word" in page.inner_text("main")
+    page.wait_for_selector("main button:has-text('Undo')")
+    for _ in range(60):
+        press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()").startswith("Undo"):
+            break
+    press("Enter")
+    expect(page.locator("dialog[open] h2")).to_have_text("Undo this operation")
+    for _ in range(2):
+        press("Tab")
+    press("Enter")
+    page.wait_for_selector("h1:has-text('Undo for 2 deliveries')")
+    work(page)
+    assert Delivery.objects.filter(state="held").count() == 0
     assert real(operator) == []
 
 

@@ -40,6 +40,7 @@ def test_it_works(screen: Screen) -> None:
     assert screen.complaints == []
 
 
+@pytest.mark.timed
 def test_it_shows_a_change_within_a_second_and_a_half(screen: Screen) -> None:
     some_rows()
     page = screen.open_live()

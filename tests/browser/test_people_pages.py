@@ -1,5 +1,5 @@
-"""Account, people, keys and audit in Chromium: the questions before what can't be undone, the second factor,
-accessibility in both themes, and a telephone's width.
+"""Account, people, keys and audit in Chromium: the questions before what can't be undone, the second
+factor, the search of the audit.
 """
 
 from __future__ import annotations
@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import pages
 from tests.browser.axe import needs_axe, violations
 from tests.browser.conftest import Screen
 
@@ -24,27 +24,6 @@ def entered(screen: Screen, role: str = "administrator", name: str = "root") -> 
     return screen
 
 
-def something_of_everything() -> int:
-    """Gives the number of a person."""
-    from django_otp.plugins.otp_totp.models import TOTPDevice
-
-    from queueapp.access import actions, people, refusals
-    from tests.access.by import by
-    from tests.dashboard.people import a_person, logged_in
-
-    person = a_person("carla", "campaigns", "bodies")
-    TOTPDevice.objects.create(user=person, confirmed=True)
-    logged_in(person, HTTP_USER_AGENT="Firefox/140.0 (Linux)")
-    people.deactivate(by(), a_person("gone"))
-    people.create(by(), "newcomer", "operator")
-    actions.create_api_key("webshop", ["submit", "read"], actor=by())
-    actions.create_api_key("old", ["submit"], actor=by())
-    actions.revoke_api_key("old", actor=by())
-    actions.create_smtp_login("printer", actor=by())
-    refusals.note("user:carla", "192.0.2.4", "http.get", "/messages/1/source", {"needs": "bodies"})
-    return int(person.pk)
-
-
 def asks_first(page: Page, button: str, heading: str) -> None:
     """Nothing is sent before the dialog is confirmed; Escape takes it back."""
     sent: list[str] = []
@@ -57,41 +36,21 @@ def asks_first(page: Page, button: str, heading: str) -> None:
     assert sent == []
 
 
+@needs_axe
 def test_revoking_a_key_asks_first(stranger: Screen) -> None:
     from queueapp.models import ApiKey
 
-    something_of_everything()
+    pages.people()
     page = entered(stranger).open_live("/keys")
     asks_first(page, "[aria-label='Revoke the key webshop']", "Revoke the key webshop?")
+    page.emulate_media(reduced_motion="reduce")
     assert ApiKey.objects.get(name="webshop").revoked_at is None
     page.click("[aria-label='Revoke the key webshop']")
+    assert violations(page) == []
     page.click("dialog[open] button[type=submit]")
     page.wait_for_selector("text=webshop is revoked")
     assert ApiKey.objects.get(name="webshop").revoked_at is not None
     assert stranger.complaints == []
-
-
-@pytest.mark.parametrize("path", ["/account", "person", "/keys"])
-def test_every_destructive_control_opens_a_dialog(stranger: Screen, path: str) -> None:
-    from tests.dashboard.people import logged_in
-
-    number = something_of_everything()
-    entered(stranger)
-    if path == "/account":
-        from django.contrib.auth.models import User
-
-        logged_in(User.objects.get(username="root"))
-    page = stranger.open_live(f"/people/{number}" if path == "person" else path)
-    controls = page.locator("[data-destructive]")
-    assert controls.count() >= 2
-    for n in range(controls.count()):
-        controls.nth(n).click()
-        expect(page.locator("dialog[open] form[method=post]")).to_have_count(1)
-        page.locator("dialog[open] [data-closes]").click()
-        expect(page.locator("dialog[open]")).to_have_count(0)
-    forms = page.locator("form[method=post]:has(.btn-danger)")
-    inside = page.locator("dialog form[method=post]:has(.btn-danger)")
-    assert forms.count() == inside.count(), "a dangerous button stands outside a dialog"
 
 
 def test_a_second_factor_from_set_up_to_log_in(stranger: Screen) -> None:
@@ -124,7 +83,7 @@ def test_a_second_factor_from_set_up_to_log_in(stranger: Screen) -> None:
 
 
 def test_the_audit_is_searched_without_leaving_the_page(stranger: Screen) -> None:
-    something_of_everything()
+    pages.people()
     page = entered(stranger).open_live("/audit")
     page.fill("#who", "carla")
     page.select_option("#refused", "yes")
@@ -138,23 +97,3 @@ def test_the_audit_is_searched_without_leaving_the_page(stranger: Screen) -> Non
     lines = download.value.path().read_text().splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["needs bodies"]
     assert stranger.complaints == []
-
-
-@needs_axe
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_they_are_accessible_and_fit_a_telephone(stranger: Screen, theme: str) -> None:
-    number = something_of_everything()
-    page = entered(stranger).page
-    page.add_init_script(f"localStorage.setItem('mailweir-theme', '{theme}')")
-    told = []
-    paths = ("/account", "/account/totp", "/people", f"/people/{number}", "/keys", "/audit", "/audit?from=x")
-    for path in paths:
-        stranger.open(path)
-        told += [(path, each["id"], each["where"]) for each in violations(page)]
-        page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(f"http://{stranger.address}/keys")
-    page.click("[aria-label='Revoke the key webshop']")
-    told += [("dialog", each["id"], each["where"]) for each in violations(page)]
-    assert not told, json.dumps(told, indent=1)

@@ -44,7 +44,7 @@ def test_its_exit_codes_are_told(name: str) -> None:
     assert "Exit" in DOCUMENT.section(name)
 
 
-@pytest.mark.parametrize("name", ["queue", "apikey", "smtplogin", "dkim", "person"])
+@pytest.mark.parametrize("name", ["queue", "apikey", "smtplogin", "dkim", "person", "alerts"])
 def test_its_verbs_are_all_there(name: str) -> None:
     for verb in _verbs(_parser(name)):
         assert f"manage.py {name} {verb}" in DOCUMENT.section(name)

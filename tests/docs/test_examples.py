@@ -21,7 +21,7 @@ from tests.docs.pages import ROOT, Block, page, pages
 from tests.flows.settled import archive, key, until
 from tests.system import System
 
-pytestmark = [pytest.mark.system, pytest.mark.once, pytest.mark.untimed]
+pytestmark = [pytest.mark.system, pytest.mark.once]
 SHELL = [block for document in pages() for block in document.blocks if block.language == "sh"]
 RUN = [block for block in SHELL if not block.not_run]
 DJANGO = [block for block in page("README.md").blocks if block.language == "python"]

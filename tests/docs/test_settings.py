@@ -1,4 +1,4 @@
-"""docs/settings.md is what conf.py says: no setting missing, none made up, examples that are taken."""
+"""docs/settings.md is what queueapp/conf says: no setting missing, none made up, examples that are taken."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from queueapp.access import routes
 from queueapp.access.change import COMMAND
 from queueapp.engine import runner, sites
 from queueapp.models import Attempt, Delivery, RecipientDomain, Route
+from queueapp.models.sealed import seal
 from tests.counting_sink import CountingSink
 from tests.engine.queue import n_wrong_counters, put, run_once, states
 
@@ -87,7 +89,7 @@ def test_ways_to_one_host_by_two_logins_share_neither_line_nor_session() -> None
     gate = Gate()
     with CountingSink(answer=gate) as sink:
         for name in ("one", "two"):
-            a_relay(sink, name, pattern=f"{name}.test", username=name, password="secret")
+            a_relay(sink, name, pattern=f"{name}.test", username=name, sealed=seal(b"secret"))
         for number in range(6):
             put(f"u{number}@one.test", name=f"1{number}")
             put(f"u{number}@two.test", name=f"2{number}")
@@ -125,3 +127,15 @@ def test_what_is_led_to_a_full_site_waits_in_the_queue(monkeypatch: pytest.Monke
     assert Delivery.objects.filter(state="queued", n_attempts=0).count() >= 20
     assert set(states().values()) == {"queued", "delivered"}
     assert n_wrong_counters() == 0
+
+
+def test_a_password_that_can_not_be_read_lets_no_mail_go_without_it(settings: Any) -> None:
+    with CountingSink() as usual:
+        a_relay(usual, pattern="*", username="us", sealed=seal(b"secret"))
+        put("a@x.test")
+        settings.SECRET_KEY = "another" * 10
+        run_once()
+        assert not usual.recipients
+    row, attempt = Delivery.objects.get(), Attempt.objects.get()
+    assert (row.state, attempt.rule) == ("deferred", "route-sealed")
+    assert "give the route its password again" in row.last_text

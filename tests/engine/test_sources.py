@@ -14,6 +14,7 @@ from queueapp import conf
 from queueapp.access import egress, limits
 from queueapp.access.change import COMMAND
 from queueapp.engine import sources, suspensions
+from queueapp.engine.rules import resuming
 from queueapp.engine.rules.ruleset import RuleSet, of_file
 from queueapp.engine.sources import Book, Pool, Source
 from queueapp.engine.suspensions import Cause
@@ -226,7 +227,8 @@ def test_without_another_way_mail_waits_and_neither_bounces_nor_suppresses() -> 
     assert not Suppression.objects.exists()
 
 
-def test_a_lifted_suspension_lets_the_mail_go() -> None:
+def test_a_lifted_suspension_lets_the_mail_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "HEAD_START", 0.0)  # the second runner begins after the lift
     with CountingSink() as sink:
         to(sink)
         sink.answer = turns_away("127.0.0.1", reply="450 4.7.1 blocked using zen.spamhaus.org")

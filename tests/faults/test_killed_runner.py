@@ -122,6 +122,7 @@ def test_a_killed_runner_loses_nothing_and_hides_no_repeat(system: System) -> No
     assert repeated <= ambiguous(system), "a repeat is not in the list"
 
 
+@pytest.mark.timed
 def test_flushall_under_load_loses_nothing(system: System) -> None:
     key(system)
     recipients = recipients_of(N_MAILS)
@@ -137,6 +138,7 @@ def test_flushall_under_load_loses_nothing(system: System) -> None:
     assert received(system) == Counter(recipients)
 
 
+@pytest.mark.timed
 def test_new_mail_goes_out_soon_after_flushall_on_an_idle_system(system: System) -> None:
     submit(system, ["first@kill.test"])
     drained(system, 1, 20)

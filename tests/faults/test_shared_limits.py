@@ -25,7 +25,7 @@ from tests.flows.settled import key, until
 from tests.system import System
 from tests.valkey import ValkeyServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timed]
 N_MAILS = int(os.environ.get("MAILWEIR_TEST_MAILS", "400"))
 SESSIONS, RATE = 5, 60
 N_OVERDUE = int(os.environ.get("MAILWEIR_TEST_OVERDUE", "200"))

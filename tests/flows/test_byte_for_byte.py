@@ -30,7 +30,6 @@ REFUSED: dict[str, str] = {}
 BLIND = (b"bcc", b"resent-bcc")
 
 pytestmark = [
-    pytest.mark.untimed,
     pytest.mark.skipif(not mails(), reason="this Python comes without its own test suite"),
 ]
 

@@ -17,7 +17,7 @@ from tests.flows.settled import archive, key, settled, until
 from tests.system import ROOT, System
 from tests.transports.certificates import Certificates, make_certificates
 
-pytestmark = [pytest.mark.system, pytest.mark.untimed]
+pytestmark = pytest.mark.system
 Program = Callable[[str], str]
 
 

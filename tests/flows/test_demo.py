@@ -18,7 +18,7 @@ import pytest
 from tests.flows.settled import api, archive, depth, key, settled, until
 from tests.system import System
 
-pytestmark = [pytest.mark.system, pytest.mark.untimed]
+pytestmark = pytest.mark.system
 RATE, SECONDS, WAIT = (int(each) for each in os.environ.get("MAILWEIR_TEST_DEMO", "20,6,0").split(","))
 
 # Where each scenario leads. The second state is for those that time moves on.

@@ -20,7 +20,7 @@ from tests.dnsserver import DnsServer
 from tests.flows.settled import api, until
 from tests.system import System
 
-pytestmark = [pytest.mark.system, pytest.mark.untimed]
+pytestmark = pytest.mark.system
 
 FIRST, SECOND, REFUSES, HANGS, CLOSED = (f"127.7.0.{n}" for n in range(1, 6))
 RECORDS = {

@@ -14,7 +14,7 @@ import pytest
 from tests.flows.settled import archive, until
 from tests.system import System
 
-pytestmark = [pytest.mark.system, pytest.mark.untimed]
+pytestmark = pytest.mark.system
 MAIL = (
     "From: Änn <ann@shop.example.com>\r\nTo: bob@example.net\r\nBcc: eve@example.net\r\n"
     "Subject: a subject\r\n that is folded\r\n\r\n.a dot\r\n\ttab  and  ends \t\r\ngrün\r\n\r\n\r\n"

@@ -37,7 +37,7 @@ class Pretend(System):
     """A System whose `up` is a script."""
 
     def __init__(self, tmp_path: Path, script: str) -> None:
-        super().__init__()
+        super().__init__(is_new=True)
         file = tmp_path / "up.py"
         file.write_text(script)
         self.command = (sys.executable, str(file))

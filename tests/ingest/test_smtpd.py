@@ -100,6 +100,7 @@ def test_it_works(server: Running, gate: Gate) -> None:
             client="127.0.0.1",
             helo="client.test",
             protocol="ESMTP",
+            has_clean_lines=True,
         )
     ]
 

@@ -74,6 +74,7 @@ def test_it_refuses_where_nothing_runs(tmp_path: Path) -> None:
     assert f"Mailweir does not run in MAILWEIR_HOME={tmp_path}" in done.stderr
 
 
+@pytest.mark.timed
 def test_it_works(system: System, tmp_path: Path) -> None:
     log = tmp_path / "sent"
     done = system.manage("demo", "--rate", "20", "--for", "3", "--log", str(log), "--seed", "5")
@@ -90,6 +91,7 @@ def test_it_works(system: System, tmp_path: Path) -> None:
     assert "demo-" not in system.manage("apikey", "list").stdout  # its key is gone
 
 
+@pytest.mark.timed
 def test_ctrl_c_ends_it_with_its_table(system: System) -> None:
     with subprocess.Popen(
         [sys.executable, "manage.py", "demo", "--for", "600"],

@@ -18,7 +18,7 @@ from queueapp.access import dkim
 from queueapp.conf import Address, Conf, RouteSpec
 from queueapp.management.doctor import keys, machine, network, stores
 from queueapp.management.doctor.finding import Finding
-from queueapp.models import Delivery, RecipientDomain
+from queueapp.models import Delivery, RecipientDomain, Route
 from queueapp.models.message import Message
 from queueapp.workers.listening import bind
 from tests.access.by import by
@@ -31,7 +31,6 @@ def levels(found: Iterator[Finding]) -> list[str]:
     return [each.level for each in found]
 
 
-@pytest.mark.untimed
 def test_a_running_system_is_healthy(system: System) -> None:
     found = json.loads(system.manage("doctor", "--json").stdout)
     assert {each["name"] for each in found} >= {
@@ -133,5 +132,10 @@ def test_it_looks_whether_dkim_keys_can_be_used_and_found(settings: Any) -> None
             assert "manage.py dkim show example.com" in found.advice
             dns.records[key.record_name] = {"TXT": [" ".join(f'"{part}"' for part in key.record)]}
             assert [each.level for each in keys.dkim(at)] == ["ok"]
+            route = Route(name="backup", kind="relay", host="b.test")
+            route.keep_password("s3cret")
+            route.save()
+            assert list(keys.routes(at)) == []
             settings.SECRET_KEY = "another" * 10
+            assert ["the route backup can't be read" in each.text for each in keys.routes(at)] == [True]
             assert [each.level for each in keys.dkim(at)] == ["FAIL"]

@@ -29,7 +29,7 @@ from queueapp.models import (
 from tests.engine.queue import put
 from tests.system import System
 
-pytestmark = [pytest.mark.untimed, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
 
 def told(address: str = "ann@a.test", **values: Any) -> tuple[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Callable
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, close_old_connections, connection, transaction
 
 from queueapp.models import Body, Message, RecipientDomain, Suppression, bulk, trips
 from queueapp.models.bulk import NewRows
@@ -186,3 +187,34 @@ class TestTransactionsOfTheirOwn:
             SUPPRESSIONS.add(rows)
             SUPPRESSIONS.add([ROW])
         assert len(addresses()) == bulk.FEW + 2
+
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_what_only_the_commit_can_find_wrong_is_raised(self, n: int) -> None:
+        """A foreign key is checked last, when all statements have been answered."""
+
+        def without_its_message() -> None:
+            with transaction.atomic(), together(is_end=True):
+                SUPPRESSIONS.add([ROW])
+                NewRows("queueapp_body", "message_id:bigint content:bytea").add([(999, b"x")])
+
+        for _ in range(n):
+            with pytest.raises(IntegrityError):
+                without_its_message()
+        assert not addresses()
+        with transaction.atomic(), together(is_end=True):
+            SUPPRESSIONS.add([ROW])
+        assert addresses() == ["a@x.test"]
+
+    def test_a_connection_that_breaks_is_replaced(self) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite has no connections to break")
+        connection.ensure_connection()
+        pid = connection.connection.info.backend_pid
+        with contextlib.suppress(OperationalError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        with pytest.raises(OperationalError), transaction.atomic(), together(is_end=True):
+            SUPPRESSIONS.add([ROW])
+        close_old_connections()
+        with transaction.atomic(), together(is_end=True):
+            SUPPRESSIONS.add([ROW])
+        assert addresses() == ["a@x.test"]

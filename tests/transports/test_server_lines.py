@@ -96,7 +96,7 @@ def test_it_writes_one_clean_line_whatever_the_text(code: int, text: str) -> Non
 
 
 def test_it_writes_replies_of_several_lines() -> None:
-    assert encode_lines(250, ["one", "two\r\n550 no"]) == b"250-one\r\n250 two?550 no\r\n"
+    assert encode_lines(250, "one", "two\r\n550 no") == b"250-one\r\n250 two?550 no\r\n"
     assert Reply(550, "", "No").encode() == b"550 No\r\n"
     assert printable("x" * 500, 10) == "x" * 10
 

@@ -51,9 +51,9 @@ def restarted(system: System, name: str, before: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def own(own_database_url: str) -> Iterator[System]:
-    """A system that this test may break."""
-    with System(database_url=own_database_url) as running:
+def own(empty_database_url: str) -> Iterator[System]:
+    """A new system that this test may break."""
+    with System(database_url=empty_database_url, is_new=True) as running:
         yield running
 
 
@@ -107,6 +107,7 @@ def test_mail_flows_on_after_flushall(system: System) -> None:
     until(lambda: n_delivered(system) == n + 1, 20)
 
 
+@pytest.mark.timed
 def test_it_ends_in_order_and_starts_fast_again(own: System) -> None:
     address = own.http
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -132,6 +133,7 @@ def test_nothing_is_left_when_it_is_killed_and_the_next_one_starts(own: System) 
     until(lambda: n_delivered(own) >= 1, 30)
 
 
+@pytest.mark.timed
 def test_it_stops_within_its_time_while_a_receiver_is_slow(own: System) -> None:
     send(own, "slow@slow.test")
     until(lambda: len(descendants(own.pid)) >= 8)
@@ -150,7 +152,7 @@ def refused(system: System, **settings: str) -> subprocess.CompletedProcess[str]
 def idle(tmp_path: Path) -> System:
     """A system that was never started."""
     (tmp_path / "h").mkdir(mode=0o700)
-    return System(home=tmp_path / "h")
+    return System(home=tmp_path / "h", is_new=True)
 
 
 def test_it_names_who_holds_its_port(idle: System) -> None:

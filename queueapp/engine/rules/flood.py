@@ -36,6 +36,9 @@ KEEP_MINUTES = timedelta(hours=2)
 _HALF_LIFE = timedelta(days=30)
 _LEFT_ALONE = timedelta(hours=1)
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+SETTLES = timedelta(minutes=10)
+"""What came in within it is not usual yet: a flood that begins slowly, or late in a minute, would raise the
+mark for itself."""
 _MOST = 1000
 
 
@@ -76,13 +79,19 @@ def _is_left_alone(key: str, now: datetime) -> bool:
 
 def _why(rule: Rule, key: str, n: int, now: datetime) -> str:
     """The reason in words; "" where it is no flood."""
-    allowance = _allowance(key)
+    allowance = allowance_of(key)
+    of_hour = 0
     if allowance is not None:
-        sent = SenderMinute.objects.filter(key=key, at__gt=now - _HOUR).aggregate(sum=Sum("n"))["sum"] or 0
-        if sent <= allowance:
+        of_hour = SenderMinute.objects.filter(key=key, at__gt=now - _HOUR).aggregate(sum=Sum("n"))["sum"] or 0
+    return reason(rule, n, usual_of(key, rule.per, now), allowance, of_hour)
+
+
+def reason(rule: Rule, n: int, usual: float, allowance: int | None, of_hour: int) -> str:
+    """`n` came within the rule's time, `of_hour` in an hour. An allowance counts in place of the usual."""
+    if allowance is not None:
+        if of_hour <= allowance:
             return ""
-        return f"{sent:,} deliveries within an hour; its allowance is {allowance:,}"
-    usual = usual_of(key, rule.per, now)
+        return f"{of_hour:,} deliveries within an hour; its allowance is {allowance:,}"
     if n <= usual * rule.factor:
         return ""
     span = "a minute" if rule.per <= _MINUTE else f"{rule.per.total_seconds() / 60:,.0f} minutes"
@@ -90,7 +99,7 @@ def _why(rule: Rule, key: str, n: int, now: datetime) -> str:
     return f"{n:,} deliveries within {span}; {told}"
 
 
-def _allowance(key: str) -> int | None:
+def allowance_of(key: str) -> int | None:
     scope, _, name = key.partition(":")
     if scope != RuleScope.LOGIN:
         return None
@@ -107,8 +116,11 @@ def usual_of(key: str, per: timedelta, now: datetime) -> float:
     row = SenderUsual.objects.filter(key=key).first()
     if row is None:
         return 0.0
-    most = row.most_minute if per <= _MINUTE else min(row.most_hour, row.most_minute * (per / _MINUTE))
-    return most * fade(now - row.seen_at)
+    return usual_within(row.most_minute, row.most_hour, per) * fade(now - row.seen_at)
+
+
+def usual_within(most_minute: float, most_hour: float, per: timedelta) -> float:
+    return most_minute if per <= _MINUTE else min(most_hour, most_minute * (per / _MINUTE))
 
 
 def fade(age: timedelta) -> float:
@@ -117,14 +129,14 @@ def fade(age: timedelta) -> float:
 
 
 def learn() -> int:
-    """Take what came in the last hour as usual, where it is more than was; returns for how many."""
+    """Take what came in an hour as usual, where it is more than was; returns for how many."""
     now = timezone.now()
     rules = ruleset.enabled(RuleCondition.FLOOD)
     if not rules:
         return 0
     # What is less, a rule would never ask for: its floor is higher.
     least = min(rule.n_hits / max(rule.factor, 1.0) * min(_MINUTE / rule.per, 1.0) for rule in rules)
-    over = SenderMinute.objects.filter(at__gt=now - _HOUR, at__lte=now - _MINUTE).values("key")
+    over = SenderMinute.objects.filter(at__gt=now - _HOUR - SETTLES, at__lte=now - SETTLES).values("key")
     busy = over.annotate(most=Max("n"), sum=Sum("n")).filter(most__gte=max(least, 1)).order_by("-sum")
     found = {key: (most, total) for key, most, total in busy.values_list("key", "most", "sum")[:_MOST]}
     stopped = _stopped(found, now)

@@ -1,8 +1,9 @@
 """What waits of a sender or campaign that was stopped is held, a slice of the queue at a time.
 
 The deliveries are looked through by their ids from the newest down, so that no index by login is needed and
-a slice costs the same at any size of the queue. Promises: one short transaction a slice, so everybody else's
-mail goes on; killed, it goes on where it was. Mail that was just being sent is found by a second look.
+a slice costs the same at any size of the queue. Promises: a slice is read without a lock and held in short
+transactions with pauses between, so everybody else's mail goes on, also where there is one writer; killed,
+it goes on where it was. Mail that was just being sent is found by a second look.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from queueapp.models import HOLDS, WAITING, Delivery, Effect, RuleScope
 from queueapp.models.lookups import has_one
 
 SLICE = 1000
+PORTION = 200
+"""Deliveries that one transaction holds."""
+PAUSE = 0.02
+"""Seconds between two of them: SQLite gives its lock to whoever asks next, and others ask every few
+milliseconds at best."""
 AT_MOST = 0.5
 """Seconds for a call."""
 _AGAIN_FOR = timedelta(seconds=60)
@@ -44,13 +50,29 @@ def _slice(effect: Effect) -> int:
     assert effect.below is not None
     low = max(effect.below - SLICE, 0)
     some = Delivery.objects.filter(pk__gte=low, pk__lt=effect.below)
-    with transaction.atomic():
-        ids = list(some.filter(_whose(effect), state__in=WAITING).order_by("pk").values_list("pk", flat=True))
-        n = act("hold", ids, Asked(None, timezone.now(), _reason(effect))).n if ids else 0
-        # Somebody may have lifted it meanwhile: then nothing is left to do.
-        Effect.objects.filter(pk=effect.pk, ended_at__isnull=True).update(n_held=F("n_held") + n, below=low)
+    ids = list(some.filter(_whose(effect), state__in=WAITING).order_by("pk").values_list("pk", flat=True))
+    total = 0
+    for start in range(0, len(ids), PORTION):
+        n = _portion(effect, ids[start : start + PORTION])
+        if n is None:
+            return total
+        total += n
+        time.sleep(PAUSE)
+    Effect.objects.filter(pk=effect.pk, ended_at__isnull=True).update(below=low)
     if low == 0 or _is_older(effect, low):
         _end_pass(effect)
+    return total
+
+
+def _portion(effect: Effect, ids: list[int]) -> int | None:
+    """How many are held now; None: somebody has lifted it meanwhile."""
+    with transaction.atomic():
+        # The effect's row is the lock: who lifts it waits, or is seen here.
+        row = Effect.objects.select_for_update().filter(pk=effect.pk, ended_at__isnull=True).first()
+        if row is None:
+            return None
+        n = act("hold", ids, Asked(None, timezone.now(), _reason(effect))).n
+        Effect.objects.filter(pk=effect.pk).update(n_held=F("n_held") + n)
     return n
 
 

@@ -23,7 +23,7 @@ from queueapp.engine.rules import ruleset
 from queueapp.engine.rules.effects import Target
 from queueapp.engine.rules.ruleset import Rule, RuleSet
 from queueapp.engine.suspensions import AGAIN, grown
-from queueapp.models import Attempt, Delivery, EgressSource, RuleScope
+from queueapp.models import Attempt, Delivery, EgressSource, RuleCondition, RuleScope
 from queueapp.models.bulk import as_time
 from queueapp.models.matching import CAMPAIGN_TAG
 from queueapp.transports.base import Outcome
@@ -60,7 +60,8 @@ class On:
 
 @dataclass(slots=True)
 class Trial:
-    """`is_whole`: the day was looked through to its begin, else back to `since`."""
+    """`is_whole`: the day was looked through to its begin, else back to `since`. Of a flood `n_looked` are
+    messages, and `n_matched` deliveries that would have been held."""
 
     since: datetime
     is_whole: bool
@@ -71,6 +72,7 @@ class Trial:
     targets: list[On] = field(default_factory=list)
     examples: list[Match] = field(default_factory=list)
     took_s: float = 0.0
+    condition: str = RuleCondition.REPLY
 
 
 def of(rule: Rule, seconds: float = SECONDS) -> Trial:

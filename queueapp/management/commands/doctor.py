@@ -52,6 +52,7 @@ class Command(Base):
             network.names,
             partial(network.way_out, domain=options["to"]),
             keys.dkim,
+            keys.routes,
             machine.certificate,
             machine.settings,
         )

@@ -16,6 +16,7 @@ from queueapp.management import acting, once_more
 from queueapp.management.base import Command as Base
 from queueapp.management.base import WrongUsage
 from queueapp.management.columns import columns, printable
+from queueapp.management.mistakes import explained
 from queueapp.models import Delivery
 from queueapp.models.counting import count
 from queueapp.models.matching import condition_of
@@ -123,15 +124,6 @@ def options_first(words: list[str]) -> list[str]:
         else:
             query.append(word)
     return [*found, "--", *query] if query else found
-
-
-def explained(text: str, error: GrammarError) -> str:
-    """The mistake, with a caret below the place."""
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    start = max(0, error.position - 60)
-    caret = " " * (error.position - start) + "^" * max(1, min(error.length, 60))
-    lines = [error.message, f"  {shown[start : start + 120]}", f"  {caret}"]
-    return "\n".join(lines + ([error.hint] if error.hint else []))
 
 
 def _cells(rows: QuerySet[Delivery], now: datetime) -> Iterator[tuple[object, ...]]:

@@ -1,4 +1,5 @@
-"""DKIM keys: whether they can be used, and whether receivers find their records."""
+"""What is sealed with the secret key: whether DKIM keys can be used, and receivers find their records;
+whether passwords of routes can be read."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from queueapp.access.dkim_record import why_unpublished
 from queueapp.conf import Conf
 from queueapp.mail.dkim import KeyUnusable
 from queueapp.management.doctor.finding import Finding, fail, ok, warn
-from queueapp.models import DkimKey
+from queueapp.models import DkimKey, Route
 from queueapp.models.sealed import SealBroken
 
 # Each costs a DNS question.
@@ -31,6 +32,23 @@ def dkim(conf: Conf) -> Iterator[Finding]:
         )
     for key in keys:
         yield _finding(key, is_asked=conf.route.kind != "sandbox")
+
+
+def routes(conf: Conf) -> Iterator[Finding]:
+    """Only those that can't be read, and nothing where the database is away."""
+    try:
+        rows = list(Route.objects.exclude(sealed="")[:_MOST])
+    except DatabaseError:
+        return
+    for row in rows:
+        try:
+            row.password()
+        except SealBroken as error:
+            yield fail(
+                "routes",
+                f"the password of the route {row} can't be read ({error}): its mail waits",
+                "Bring back the secret key, or give the route its password again, on the page Routes.",
+            )
 
 
 def _finding(key: DkimKey, *, is_asked: bool) -> Finding:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from queueapp.transports.smtp.server_auth import MECHANISMS, Exchange, challenge_line
 from queueapp.transports.smtp.server_lines import (
+    MAX_LINE,
     Reply,
     WrongLine,
     decode_base64,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from queueapp.transports.smtp.server import Handler, ServerOptions
 
 _OK = b"250 2.0.0 Ok\r\n"
+_BYE = b"221 2.0.0 Bye\r\n"
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # a tab is white space
 _HTTP = frozenset((b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"CONNECT", b"PATCH"))
 _AUTH_FAULT = Reply(454, "4.7.0", "Logins can't be checked now, try again later")
@@ -54,7 +56,7 @@ class Commands(Transaction):
     def greet(self, reply: Reply | None) -> None:
         if reply is None or reply.is_positive:
             text = reply.text if reply else self.options.banner
-            self.answer_raw(encode_lines(220, [f"{self.options.hostname} {text}"]))
+            self.answer_raw(encode_lines(220, f"{self.options.hostname} {text}"))
             return
         self.answer(reply)
         self.close()
@@ -77,7 +79,7 @@ class Commands(Transaction):
     def _run_command(self, text: bytes, size: int) -> None:
         verb, _, argument = text.partition(b" ")
         verb = verb.upper()
-        if size > line_limit(verb):
+        if size > MAX_LINE and size > line_limit(verb):
             raise WrongLine(Reply(500, "5.5.2", f"Line too long, at most {line_limit(verb)} octets"))
         if _UNFIT.search(text):
             raise WrongLine(Reply(501, "5.5.2", "The command has a control character in it"))
@@ -102,7 +104,7 @@ class Commands(Transaction):
 
     def _helo(self, argument: bytes) -> None:
         self._introduce(argument, is_esmtp=False)
-        self.answer_raw(encode_lines(250, [self.options.hostname]))
+        self.answer_raw(encode_lines(250, self.options.hostname))
 
     def _ehlo(self, argument: bytes) -> None:
         self._introduce(argument, is_esmtp=True)
@@ -114,7 +116,7 @@ class Commands(Transaction):
             lines.append("REQUIRETLS")
         if self._may_auth:
             lines.append("AUTH " + " ".join(MECHANISMS))
-        self.answer_raw(encode_lines(250, lines))
+        self.answer_raw(encode_lines(250, *lines))
 
     def _introduce(self, argument: bytes, *, is_esmtp: bool) -> None:
         name = argument.decode("utf-8", "replace")
@@ -139,11 +141,11 @@ class Commands(Transaction):
 
     def _help(self, argument: bytes) -> None:
         verbs = " ".join(verb.decode() for verb in _COMMANDS if verb != b"EXPN")
-        self.answer_raw(encode_lines(214, [f"2.0.0 {verbs}"]))
+        self.answer_raw(encode_lines(214, f"2.0.0 {verbs}"))
 
     def _quit(self, argument: bytes) -> None:
         self._refuse_argument(argument)
-        self.answer(Reply(221, "2.0.0", "Bye"))
+        self.answer_raw(_BYE)
         self.close()
 
     # -- STARTTLS and AUTH --------------------------------------------------------------------

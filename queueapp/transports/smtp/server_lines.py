@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_LINE = 512  # command line with its CRLF, RFC 5321 4.5.3.1.4
@@ -61,7 +62,9 @@ def printable(text: str, limit: int = 200) -> str:
     return _CONTROLS.sub("?", text[: limit * 2])[:limit]
 
 
-def encode_lines(code: int, lines: list[str]) -> bytes:
+@lru_cache(maxsize=64)
+def encode_lines(code: int, *lines: str) -> bytes:
+    """For the few that a server says again and again."""
     last = len(lines) - 1
     return b"".join(
         b"%d%s%s\r\n" % (code, b" " if n == last else b"-", printable(line, 400).encode("ascii", "replace"))

@@ -76,8 +76,19 @@ class ServerSession(Commands, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.is_closing:
             return
-        self._buffer += data
+        if self._is_one_command(data):
+            self._spoke_at = self._loop.time()
+            self.run_line(data)
+        else:
+            self._buffer += data
         self._pump()
+
+    def _is_one_command(self, data: bytes) -> bool:
+        """Most of what comes: a whole line, alone, with nobody before it. It needs no buffer."""
+        is_free = not (
+            self._buffer or self.reader or self._pending or self._is_held or self._is_skipping_line
+        )
+        return is_free and data.find(b"\n") == len(data) - 1
 
     def eof_received(self) -> bool:
         """A client may shut its side and still read the replies; TLS can't be half closed."""

@@ -132,9 +132,13 @@ class Facts:
             .filter(Q(suspended_at__isnull=True) | Q(suspended_until__lte=self.now))
             .order_by("-n")[:MOST]
         )
-        found = list(rows.values_list("pk", "name", "n"))
-        figures = DomainFigures.objects.in_bulk([pk for pk, _, _ in found])
-        return [_waiting(pk, name, n, figures.get(pk)) for pk, name, n in found]
+        found = list(rows.values_list("pk", "name", "n", "site__backoff_class", "site__backoff_reply"))
+        figures = DomainFigures.objects.in_bulk([pk for pk, *_ in found])
+        # Of a site that backs off one mail is tried: all its domains wait for that.
+        return [
+            _waiting(pk, name, n, figures.get(pk), class_ or "", reply or "")
+            for pk, name, n, class_, reply in found
+        ]
 
     def sites(self, least: int) -> list[Waiting]:
         rows = (
@@ -155,7 +159,15 @@ def _counts(row: Mapping[str, Any]) -> Sums:
     return {name: row[name] or 0 for name in stats.METRICS}
 
 
-def _waiting(pk: int, name: str, n: int, figures: DomainFigures | SiteFigures | None) -> Waiting:
-    if figures is None:
-        return Waiting(pk, name, n, None, "", "")
+def _waiting(
+    pk: int,
+    name: str,
+    n: int,
+    figures: DomainFigures | SiteFigures | None,
+    stop_class: str = "",
+    stop_reply: str = "",
+) -> Waiting:
+    """`stop_class`: why its site backs off, where nothing of its own was tried."""
+    if figures is None or not figures.error_class:
+        return Waiting(pk, name, n, figures.delivered_at if figures else None, stop_class, stop_reply)
     return Waiting(pk, name, n, figures.delivered_at, figures.error_class, figures.error_reply)

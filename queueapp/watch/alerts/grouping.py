@@ -20,6 +20,10 @@ def worst(alerts: Sequence[Alert]) -> Severity:
     return Severity(min((each.severity for each in alerts), key=lambda name: _ORDER[Severity(name)]))
 
 
+def is_worse(severity: str, than: str) -> bool:
+    return _ORDER[Severity(severity)] < _ORDER[Severity(than)]
+
+
 def title_of(alerts: Sequence[Alert]) -> str:
     """ "Queue clogged: 14 domains, one cause: the receiver is slow or down". Names in it are strangers'."""
     first = min(

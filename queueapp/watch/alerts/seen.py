@@ -37,7 +37,9 @@ class Look(Protocol):
 class Condition:
     """`unit` of its threshold; "" where it has none. `scopes`: on what it can be looked at, the first one by
     itself. `muted_by`: conditions that explain it: while one of them holds, nobody is told of this one.
-    `every`: seconds between two looks at least; one that costs much is looked at less often."""
+    `every`: seconds between two looks at least; one that costs much is looked at less often. `has_search`: it
+    counts what its rule's search selects; all of these share one allowance. `than`: how it is held against
+    its threshold."""
 
     name: str
     look: Look
@@ -47,3 +49,5 @@ class Condition:
     scopes: tuple[str, ...] = (ALL,)
     muted_by: tuple[str, ...] = ()
     every: float = 5.0
+    has_search: bool = False
+    than: str = "at least"

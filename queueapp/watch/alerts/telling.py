@@ -1,7 +1,8 @@
 """Who is told what: groups begin, are told once, reminded of, and end; each by rows of Notice.
 
 Promises: a group is told by one mail to each recipient, a short while after its first alert, so that what
-follows at once is in it; when it grows nobody is written to again before the reminder. Who was told that it
+follows at once is in it. When it becomes worse, or many more join, one mail of the thread says so; what eases
+or grows a little waits for the reminder. Who was told that it
 began is told that it is over. Everything is written in the round's own transaction; queueapp/watch/notify
 sends it.
 """
@@ -18,6 +19,8 @@ from queueapp.watch.notify import compose
 
 GATHER = timedelta(seconds=20)
 """A group is told so long after its first alert."""
+GROWN_BY, GROWN_EVERY = 10, timedelta(minutes=30)
+"""Twice as many, and so many more at least, are told of, so often at most."""
 
 
 def tell(now: datetime) -> int:
@@ -67,6 +70,7 @@ def _one(group: AlertGroup, alerts: Sequence[Alert], now: datetime) -> int:
         group.told_again_at = now
         if group.told_at is None:
             group.told_at, group.thread = now, compose.new_thread()
+        group.told_severity, group.n_known = grouping.worst(loud), len(loud)
         compose.to_all(kind, group, loud, now)
     group.save()
     return int(bool(kind))
@@ -80,12 +84,18 @@ def _due(group: AlertGroup, loud: Sequence[Alert], now: datetime) -> NoticeKind 
         if now - max(first, group.since) < GATHER and first <= now:
             return None
         return NoticeKind.FLAPPING if all(each.is_flapping for each in loud) else NoticeKind.FIRING
+    told_at = group.told_again_at or group.told_at
+    # A group that was told before this was kept is known as it is.
+    if group.told_severity and grouping.is_worse(grouping.worst(loud), group.told_severity):
+        return NoticeKind.WORSE if now - told_at >= GATHER else None
+    if group.n_known and len(loud) >= max(2 * group.n_known, group.n_known + GROWN_BY):
+        return NoticeKind.GROWN if now - told_at >= GROWN_EVERY else None
     waits = [
         each.rule.remind_every
         for each in loud
         if each.state == AlertState.FIRING and not each.is_flapping and each.rule and each.rule.remind_every
     ]
-    if waits and now - (group.told_again_at or group.told_at) >= min(waits):
+    if waits and now - told_at >= min(waits):
         return NoticeKind.REMINDER
     return None
 

@@ -83,12 +83,6 @@ def mx_delivered_at() -> datetime | None:
     return SiteFigures.objects.filter(site__route="mx").aggregate(last=Max("delivered_at"))["last"]
 
 
-def claimable_for(now: datetime) -> float | None:
-    """Seconds that the first domain in the line of the claim has waited. None: nothing may be claimed."""
-    first = RecipientDomain.objects.due(now).aggregate(first=Min("due_at"))["first"]
-    return (now - first).total_seconds() if first else None
-
-
 def listed(now: datetime) -> tuple[tuple[str, str], ...]:
     """What is on a blocklist by two answers, or by the word of a receiver."""
     rows = Listing.objects.hurting(now).order_by("-is_confirmed", "since")

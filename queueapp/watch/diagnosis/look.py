@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from queueapp.models import Bookmark
+from queueapp.models import Bookmark, RecipientDomain
 from queueapp.watch.diagnosis import gather, proof, records, samples, store, system
 from queueapp.watch.diagnosis.causes.judge import judge
 from queueapp.watch.diagnosis.causes.senders import FLOOD_LEAST
@@ -68,7 +68,7 @@ def facts(now: datetime) -> Facts:
         arrivals=arrivals,
         usual=samples.usual(arrivals, now),
         listed=gather.listed(now),
-        oldest_due_s=gather.claimable_for(now),
+        oldest_due_s=RecipientDomain.objects.claimable_for(now),
         attempted_at=attempted_at,
         took=took,
         n_finished=finished,

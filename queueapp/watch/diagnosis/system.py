@@ -53,9 +53,18 @@ def _redis(*, with_workers: bool) -> tuple[str, int | None]:
     try:
         client = events.redis()
         client.ping()
-        return "", Worker.count(queue=Queue(kick.QUEUE, connection=client)) if with_workers else None
+        return "", _workers(client) if with_workers else None
     except RedisError as error:
         return str(error)[:200] or type(error).__name__, None
+
+
+def _workers(client: Any) -> int:
+    """RQ workers that gave a sign of life. One that was killed stays in RQ's list until another one tidies
+    up, and its own key ends by itself."""
+    with client.pipeline(transaction=False) as asked:
+        for key in Worker.all_keys(queue=Queue(kick.QUEUE, connection=client)):
+            asked.exists(key)
+        return sum(asked.execute())
 
 
 def _last_runner() -> datetime | None:

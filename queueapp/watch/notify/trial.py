@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from queueapp import conf
 from queueapp.models import AlertGroup, Notice, NoticeKind, NoticeState, Severity
-from queueapp.watch.notify import compose, send, targets, ways, webhook
+from queueapp.watch.notify import compose, http, send, targets, ways, webhook
 from queueapp.watch.notify.ways import Sent
 from queueapp.watch.notify.words import Story, story
 
@@ -31,6 +32,21 @@ def hook(channel: str, name: str, now: datetime) -> Notice | None:
         body=json.dumps(webhook.body(channel, told, None, now)),
     )  # fmt: skip
     return _stored(notice, send.post(found, notice.body), now)
+
+
+def ping(now: datetime) -> Notice | None:
+    """Whether the service that waits for our ping hears it; asked as in watch/notify/ping.py. None: none is
+    set."""
+    current = conf.current()
+    if not current.alert_ping:
+        return None
+    shown = targets.shown(current.alert_ping)
+    answer = http.ask("GET", current.alert_ping, allows_private=current.alert_private == "yes")
+    notice = Notice(
+        kind=NoticeKind.TEST, channel="ping", to=shown, subject="The dead man's ping", body="", made_at=now
+    )
+    error = "" if answer.is_fine else answer.text
+    return _stored(notice, Sent(answer.is_fine, shown, error, f"GET {shown}\n{answer.text}"), now)
 
 
 def _story(now: datetime) -> Story:

@@ -20,6 +20,7 @@ MOST_LINES = 20
 _WORD = {"critical": "CRITICAL", "warning": "Warning", "info": "Note"}
 _BEGIN = {
     NoticeKind.REMINDER: "Still: ",
+    NoticeKind.GROWN: "More: ",
     NoticeKind.RESOLVED: "Resolved: ",
     NoticeKind.FLAPPING: "Comes and goes: ",
 }
@@ -62,7 +63,8 @@ def story(
 ) -> Story:  # fmt: skip
     """`detail` as of an Alert; left out, that of the one that says most."""
     title = line(group.title, 250)
-    prefix = _BEGIN.get(kind, f"{_WORD.get(group.severity, '')}: ")
+    now_it_is = " now" if kind == NoticeKind.WORSE else ""
+    prefix = _BEGIN.get(kind, f"{_WORD.get(group.severity, '')}{now_it_is}: ")
     first = _telling(alerts)
     detail = detail or (first.detail if first else {})
     return Story(
@@ -134,6 +136,10 @@ def _lead(kind: NoticeKind, group: AlertGroup, n: int, now: datetime) -> str:
     if kind == NoticeKind.REMINDER:
         more = f", {n:,} alerts now" if n > 1 else ""
         return f"It still holds: since {since}, for {span(now - group.since)}{more}."
+    if kind == NoticeKind.WORSE:
+        return f"It is {group.severity} now. It holds since {since}, for {span(now - group.since)}."
+    if kind == NoticeKind.GROWN:
+        return f"More have joined: {n:,} alerts now. It holds since {since}, for {span(now - group.since)}."
     if kind == NoticeKind.FLAPPING:
         return f"It came and went several times, again since {since}. You hear next when it is steady."
     return f"Since {since}."

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from queueapp.models import Alert, AuditEvent, Silence
+from queueapp.models import Alert, AlertRule, AuditEvent, RecipientDomain, Silence
 from tests.dashboard.alerts import a_rule, an_alert, an_old_alert
 from tests.dashboard.api.asking import is_error, key, with_key
 from tests.dashboard.api.test_limits import send
@@ -84,3 +84,20 @@ def test_only_an_administrator_changes_a_rule(operator: Client) -> None:
     is_error(send(admin, "PATCH", path, {"remind_every": 5}), 422, "invalid", "remind_every")
     is_error(send(admin, "PATCH", path, {"moon": 1}), 422, "invalid", "asked.moon")
     is_error(send(admin, "PATCH", "/alert-rules/999", {"threshold": 1}), 404, "not_found")
+
+
+def test_rules_with_a_search_are_made_and_tried() -> None:
+    admin, asked = with_key(key("read", "admin", name="boss")), {"condition": "search", "threshold": 6}
+    RecipientDomain.objects.create(name="a.test", n_deferred=7)
+    tried = send(admin, "POST", "/alert-rules/try", {**asked, "query": "state:deferred domain:a.test"}).json()
+    assert (tried["holds"], tried["n"]) == (True, 7)
+    made = send(admin, "POST", "/alert-rules", {**asked, "name": "Ours", "query": "domain:a.test"})
+    assert (made.status_code, made.json()["query"]) == (201, "domain:a.test")
+    wrong = send(admin, "POST", "/alert-rules", {**asked, "name": "Other", "query": "domain:a.test sale"})
+    assert is_error(wrong, 400, "bad_query", "query")["position"] == 14
+    taken = send(admin, "POST", "/alert-rules", {**asked, "name": "Ours", "query": "domain:a.test"})
+    is_error(taken, 409, "conflict")
+    no_limit = {"condition": "search", "name": "B", "query": "domain:a.test"}
+    is_error(send(admin, "POST", "/alert-rules", no_limit), 422, "invalid", "threshold")
+    assert send(admin, "DELETE", f"/alert-rules/{made.json()['id']}").status_code == 204
+    assert not AlertRule.objects.exists()

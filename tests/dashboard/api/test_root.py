@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 from django.test import Client
+from ninja import Schema
 
 from dashboard.api.root import api
 from queueapp import conf, events
@@ -86,6 +87,25 @@ def test_it_describes_both_bodies_of_a_message() -> None:
     assert set(bodies) == {"application/json", "message/rfc822"}
     fields = bodies["application/json"]["schema"]["properties"]
     assert {"from", "to", "cc", "bcc", "subject", "attachments", "idempotency_key"} <= set(fields)
+
+
+def test_no_two_schemas_have_one_name() -> None:
+    """The description knows schemas by name alone: of two it would show one, in both places."""
+    modules: dict[str, set[str]] = {}
+    todo = Schema.__subclasses__()
+    while todo:
+        each = todo.pop()
+        todo += each.__subclasses__()
+        if each.__module__.startswith("dashboard."):
+            modules.setdefault(each.__name__, set()).add(each.__module__)
+    assert len(modules) > 50
+    assert {name: places for name, places in modules.items() if len(places) > 1} == {}
+
+
+def test_it_describes_what_a_submission_answers() -> None:
+    schemas = Client().get("/api/v1/openapi.json").json()["components"]["schemas"]
+    assert set(schemas["StoredOut"]["properties"]) == {"id", "to", "state"}
+    assert "n_attempts" in schemas["DeliveryOut"]["properties"]
 
 
 def test_it_shows_the_description_on_a_page_without_scripts_of_its_own() -> None:

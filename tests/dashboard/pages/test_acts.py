@@ -108,7 +108,18 @@ def test_routes_are_made_and_removed_on_their_page(admin_client: Client) -> None
     assert "b.test:587" in page
     assert "s3cret" not in page
     row = Route.objects.get()
-    assert (row.password, row.port) == ("s3cret", 587)
+    assert (row.password(), row.port) == ("s3cret", 587)
+    form = admin_client.get(f"/routes/{row.pk}").text
+    assert "Change the route backup" in form
+    assert "s3cret" not in form
+    wrong = admin_client.post(f"/routes/{row.pk}", {**typed, "host": "x y"})
+    assert (wrong.status_code, 'value="x y"' in wrong.text) == (422, True)
+    admin_client.post(
+        f"/routes/{row.pk}", {**typed, "host": "c.test", "username": "us", "password": "", "position": "7"}
+    )
+    row = Route.objects.get()
+    assert (row.leads_to, row.password(), row.position) == ("c.test:587", "s3cret", 7)
+    assert admin_client.get("/routes/4711").status_code == 404
     admin_client.post(f"/routes/{row.pk}/remove")
     assert not Route.objects.exists()
 

@@ -14,7 +14,7 @@ OPEN = {"favicon"}
 # Forms of an action: shown by GET or nowhere, done by POST.
 FORMS = ("people", "keys", "routes", "person-", "-revoke", "silences", "replies")
 ACTS = (
-    "-suspend", "-resume", "-limits", "-lift", "-retry", "-route", "view-save", "view-change", "view-remove",
+    "-suspend", "-resume", "-limits", "-lift", "-retry", "route", "view-save", "view-change", "view-remove",
     "copy-to-sandbox", "send-again", "readdress", "rule", "rule-new", "rule-delete", "effect-delete",
     "effect-release", "-sender",
 )  # fmt: skip

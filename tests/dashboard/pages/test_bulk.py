@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from queueapp.models import AuditEvent, Delivery, Operation, RecipientDomain, Route
+from queueapp.models.sealed import seal
 from tests.dashboard.people import as_role
 from tests.dashboard.rows import HOSTILE, a_delivery, a_message
 
@@ -73,7 +74,7 @@ def test_the_bar_offers_what_the_role_may_and_says_why_not_the_rest(
 def test_reroute_asks_which_way_and_tells_what_there_is(admin_client: Client) -> None:
     rows = some(2)
     assert "add one" in ask(admin_client, "reroute", ids=ids(rows))
-    Route.objects.create(name="backup", kind="relay", host="b.test", port=587, password="s3cret")
+    Route.objects.create(name="backup", kind="relay", host="b.test", port=587, sealed=seal(b"s3cret"))
     Route.objects.create(pattern="*", kind="mx")
     dialog = ask(admin_client, "reroute", ids=ids(rows))
     assert '<option value="backup">backup: b.test:587</option>' in dialog

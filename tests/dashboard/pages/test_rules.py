@@ -148,6 +148,23 @@ def test_a_shipped_rule_is_switched_and_copied_and_not_written(admin_client: Cli
     assert reader.post(f"/rules/{row.pk}/switch", {"on": "yes"}).status_code == 403
 
 
+def test_a_rule_about_floods_is_tried_on_what_came_in(admin_client: Client) -> None:
+    a_message(login="web shop", n_recipients=4000)
+    shipped.sync()
+    row = BackoffRule.objects.get(key="flood")
+    text = admin_client.post(f"/rules/{row.pk}", {"do": "try"}).text
+    assert "What it would have held" in text
+    assert "4,000 deliveries within a minute; nothing near is usual for it" in text
+    form = FORM | {
+        "condition": "flood",
+        "scope": "login",
+        "action": "stop_sender",
+        "n_hits": "5000",
+        "do": "try",
+    }
+    assert "Nobody would have been stopped." in admin_client.post("/rules/new", form).text
+
+
 def test_the_owner_and_allowance_of_a_login_are_set_by_a_form(admin_client: Client) -> None:
     row = SmtpLogin.objects.create(name="shop", digest="x")
     assert f"/logins/{row.pk}/sender" in admin_client.get("/keys").text

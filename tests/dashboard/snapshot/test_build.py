@@ -11,7 +11,7 @@ from dashboard.filters import page_of
 from dashboard.snapshot import build
 from dashboard.snapshot.links import open_for, quoted
 from queueapp import stats
-from queueapp.models import Minute
+from queueapp.models import Minute, RecipientDomain
 from tests.dashboard.rows import a_delivery, a_domain, an_attempt, now
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +23,15 @@ def test_it_works() -> None:
     assert found["depth"]["deferred"] == 1
     assert len(found["latest"]) == 1
     assert orjson.loads(orjson.dumps(found))["headline"]["level"] == "info"
+
+
+def test_mail_of_a_suspended_domain_is_nobodys_fault() -> None:
+    an_hour_ago = now() - timedelta(hours=1)
+    a_delivery(domain="quiet.test", next_attempt_at=an_hour_ago)
+    RecipientDomain.objects.update(due_at=an_hour_ago)
+    assert "no queue runner is at work" in build()["headline"]["title"]
+    RecipientDomain.objects.update(suspended_at=now())
+    assert "no queue runner" not in build()["headline"]["title"]
 
 
 def test_it_shows_the_hour_minute_by_minute() -> None:
@@ -42,7 +51,7 @@ def test_it_asks_no_more_of_the_database_when_the_queue_is_long(
     for n in range(40):
         a_domain(f"d{n}.test", n_deferred=n)
         an_attempt(a_delivery(domain=f"d{n}.test", state="deferred"))
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(27):
         build()
 
 

@@ -16,13 +16,12 @@ def told(
     stuck = [row for row in domains if row["state"] in STUCK]
     found = {
         "depth": {state: depth.get(state, 0) for state in STATES},
-        "oldest_due_s": late,
         "runners": [{}] * runners,
         "parts": list(parts),
         "domains": list(domains),
         "stuck": {"worst": stuck[:1], "n": len(stuck)},
     }
-    return headline(found, NOW)
+    return headline(found, late)
 
 
 def a_row(name: str = "a.test", state: str = "waiting", n: int = 5, n_deferred: int = 5) -> dict[str, Any]:

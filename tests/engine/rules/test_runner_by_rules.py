@@ -38,7 +38,9 @@ STUFFED = "451 4.3.2 System is stuffed"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # Each runner here begins after what was lifted, and so knows of it.
+    monkeypatch.setattr(resuming, "HEAD_START", 0.0)
     with conf.override(home=tmp_path):
         yield tmp_path
 
@@ -259,6 +261,24 @@ def test_what_is_lifted_goes_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> 
     assert due == [3, 9, 20]
     assert Site.objects.get().resume_before is None
     assert n_wrong_counters() == 0
+
+
+@pytest.mark.once
+def test_a_slice_waits_until_every_runner_knows_of_the_lift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that still has the block in its memory would put the mail off again, for as long as that was."""
+    monkeypatch.setattr(resuming, "FIRST", 3)
+    monkeypatch.setattr(resuming, "HEAD_START", 30.0)
+    rule()
+    with CountingSink(answer=says(STUFFED)) as sink:
+        to(sink)
+        letters(9)
+        run_once()
+    access.lift(COMMAND, Effect.objects.get().pk)
+    now = timezone.now()
+    assert Delivery.objects.filter(next_attempt_at__lte=now).count() == 0
+    soon = Delivery.objects.filter(next_attempt_at__lte=now + timedelta(seconds=30))
+    assert (soon.count(), resuming.step(), soon.count()) == (3, 6, 3)
+    assert Delivery.objects.filter(next_attempt_at__lte=timezone.now() + timedelta(seconds=30)).count() == 9
 
 
 @pytest.mark.once

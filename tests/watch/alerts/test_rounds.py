@@ -104,6 +104,39 @@ def test_a_group_that_grows_is_told_by_the_reminder_only() -> None:
     assert told()[1][1].startswith(f"[{HOST}] Still: Queue clogged: 7 domains, one cause")
 
 
+def test_a_group_that_many_join_is_told_of_once_in_its_thread() -> None:
+    stuck(2)
+    rounds = Rounds("domain-clogged")
+    rounds.until(7 * MINUTE)
+    stuck(12, name="more{}.test")
+    rounds.until(20 * MINUTE)
+    assert [kind for kind, _ in told()] == ["firing"]
+    rounds.until(60 * MINUTE, MINUTE)
+    assert [kind for kind, _ in told()] == ["firing", "grown"]
+    assert told()[1][1].startswith(f"[{HOST}] More: Queue clogged: 14 domains, one cause")
+    first, last = Notice.objects.order_by("pk")
+    assert "More have joined: 14 alerts now." in last.body
+    assert f"In-Reply-To: {AlertGroup.objects.get().thread}" in last.body
+    assert f"In-Reply-To: {AlertGroup.objects.get().thread}" not in first.body
+
+
+def test_a_group_that_becomes_worse_is_told_of_at_once_and_one_that_eases_is_not() -> None:
+    stuck(2)
+    rounds = Rounds("domain-clogged")
+    rounds.until(7 * MINUTE)
+    rule = AlertRule.objects.get(key="domain-clogged")
+    for severity, kinds in (
+        ("critical", ["firing", "worse"]),
+        ("warning", ["firing", "worse"]),
+        ("critical", ["firing", "worse"]),  # known already
+    ):
+        alert_rules.change(COMMAND, rule.pk, severity=severity)
+        rounds.until(5 * MINUTE)
+        assert [kind for kind, _ in told()] == kinds
+    assert told()[1][1].startswith(f"[{HOST}] CRITICAL now: Queue clogged: 2 domains")
+    assert "It is critical now." in Notice.objects.latest("pk").body
+
+
 def test_what_is_acknowledged_is_not_reminded_of_but_its_end_is_told() -> None:
     stuck(1)
     rounds = Rounds("domain-clogged")
@@ -257,7 +290,7 @@ def test_a_rule_looks_only_at_what_it_names_and_tells_its_own_people() -> None:
 def test_shipped_rules_know_their_conditions_and_leave_changes_alone() -> None:
     sync()
     assert {rule.condition for rule in AlertRule.objects.all()} <= set(BY_NAME)
-    assert {entry["condition"] for entry in entries()} | {"growing"} == set(BY_NAME)
+    assert {entry["condition"] for entry in entries()} | {"search"} == set(BY_NAME)
     AlertRule.objects.filter(key="depth").update(threshold=7)
     assert sync() == 0
     assert AlertRule.objects.get(key="depth").threshold == 7

@@ -38,7 +38,7 @@ def workers(rule: AlertRule, facts: Facts) -> Iterator[Seen]:
 def parts(rule: AlertRule, facts: Facts) -> Iterator[Seen]:
     for name in facts.system.parts_down:
         yield Seen(
-            f"part:{name}", f"The part {name} does not run", label=name, scope="part",
+            f"part:{name}", f"The part {name} does not run", label=name, scope="part", cause="parts",
             detail={"advice": "The log of `up` says why it ends; it is started again and again."},
         )  # fmt: skip
 

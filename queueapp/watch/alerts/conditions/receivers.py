@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from queueapp.watch.alerts.conditions.queue import DEAD, of_cause
 from queueapp.watch.alerts.seen import Condition, Seen
+from queueapp.watch.diagnosis.causes.receivers import cause_of
 from queueapp.watch.diagnosis.causes.table import CAUSES
 from queueapp.watch.diagnosis.told import scope_terms
 
@@ -27,7 +28,10 @@ def clogged(rule: AlertRule, facts: Facts) -> Iterator[Seen]:
         if not each.error_class or (each.delivered_at and facts.now - each.delivered_at < SILENT_FOR):
             continue
         cause = "" if is_site else facts.cause_of_domain.get(each.name, "")
-        yield _seen(each, rule.scope, cause or each.error_class, least)
+        # The diagnosis names the causes of the deepest only: others are told by the same words, or one cause
+        # would be two groups.
+        cause = cause or cause_of(each.error_class, each.error_reply) or each.error_class
+        yield _seen(each, rule.scope, cause, least)
 
 
 def _seen(each: Waiting, scope: str, cause: str, least: int) -> Seen:
