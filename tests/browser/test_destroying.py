@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pytest
 from django.urls import Resolver404, resolve
 
 from queueapp import events
@@ -133,6 +134,7 @@ class Walk:
             self.note(path, found)
 
 
+@pytest.mark.timeout(600)  # a minute, where nothing else runs beside it
 def test_it_asks_first_and_words_stay_words(operator: Screen) -> None:
     paths, posts = pages.visited()
     from django.contrib.auth.models import User

@@ -30,7 +30,7 @@ def dress(page: Page, theme: str) -> None:
 
 
 @needs_axe
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_page_is_accessible_and_fits(operator: Screen, tmp_path: Path) -> None:
     page, wrong = operator.page, {}
     page.emulate_media(reduced_motion="reduce")  # colours that change slowly are none yet
