@@ -26,6 +26,11 @@ PEERS: dict[str, list[type[Contender]]] = {
 ALL_PEERS = ("postfix", "exim", "post_office", "django-mailer")
 
 
+def databases(name: str) -> tuple[str, ...]:
+    """Those that `--db` asks for."""
+    return ("sqlite", "postgres") if name == "both" else (name,)
+
+
 @dataclass(frozen=True)
 class Options:
     """`scale` shrinks the number of mails; `is_full` asks for the sizes that take an hour."""

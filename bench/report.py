@@ -8,7 +8,8 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,9 @@ def _shown(value: float | None, form: str) -> str:
 
 def write(name: str, outcomes: list[Outcome], options: dict[str, Any]) -> Path:
     """One file a benchmark and start; returns where."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
     content = {
         "benchmark": name,
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": commit(),
-        "machine": machine(),
         "options": options,
         "cases": [
             {
@@ -174,8 +172,19 @@ def write(name: str, outcomes: list[Outcome], options: dict[str, Any]) -> Path:
             for outcome in outcomes
         ],
     }
+    return _kept(name, content)
+
+
+def write_plays(name: str, results: Sequence[Any], **more: Any) -> str:
+    """What was played, rows of a dataclass, where the results of benchmarks go; returns where, for people."""
+    path = _kept(name, {**more, name: [asdict(each) for each in results]})
+    return os.path.relpath(path)
+
+
+def _kept(name: str, content: dict[str, Any]) -> Path:
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps({"commit": commit(), "machine": machine(), **content}, indent=1) + "\n")
     return path
 
 

@@ -10,7 +10,6 @@ and by more than what the figures scatter.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -18,10 +17,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.report import RESULTS, commit, machine
+from bench.report import write_plays
 from bench.scratch import scratch
 from bench.systems.base import ROOT, end_session
 from tests.processes import die_with_parent
@@ -89,7 +88,7 @@ def run(chosen: argparse.Namespace) -> int:
         with System(home=home) as system, _mail(system, chosen), _chromium() as browser:
             tabs = watch(browser, system.http, chosen.minutes)
     print("\n".join(table(tabs)))
-    print("written to", write(tabs, chosen))
+    print("written to", write_plays("tab", tabs, options=vars(chosen)))
     return 1 if any(tab.grows(name) for tab in tabs for name in MEASURED) else 0
 
 
@@ -173,11 +172,3 @@ def table(tabs: list[Tab]) -> list[str]:
             shown = " | ".join(f"{n:,}" for n in (values[0], values[-1], min(values), max(values)))
             lines.append(f"| `{tab.path}` | {name} | {shown} | {by:+.1f} ± {2 * error:.1f} |")
     return lines
-
-
-def write(tabs: list[Tab], chosen: argparse.Namespace) -> str:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"tab-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "options": vars(chosen)}
-    path.write_text(json.dumps({**content, "tabs": [asdict(tab) for tab in tabs]}, indent=1) + "\n")
-    return os.path.relpath(path)

@@ -7,15 +7,12 @@ server, and when the mail that it is over. Ends with 1 where none came, more tha
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import time
-from dataclasses import asdict
 
 from bench.alarms.play import Result, play
 from bench.alarms.stage import HOLDS
 from bench.alarms.troubles import TROUBLES
-from bench.report import RESULTS, commit, machine
+from bench.options import databases
+from bench.report import write_plays
 from bench.scratch import scratch
 
 
@@ -33,15 +30,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> int:
     results = []
-    databases = ("sqlite", "postgres") if chosen.db == "both" else (chosen.db,)
     print(f"rules hold, and are clear, after {HOLDS} s; a group gathers for 20 s")
     for name in chosen.names or TROUBLES:
-        for database in databases:
+        for database in databases(chosen.db):
             if database in TROUBLES[name].databases:
                 with scratch() as folder:
                     results.append(play(TROUBLES[name](), database, folder))
                 print(row(results[-1]), flush=True)
-    print("written to", write(results))
+    print("written to", write_plays("alarms", results))
     if chosen.markdown:
         print(markdown(results))
     return 0 if all(not each.wrong for each in results) else 1
@@ -73,11 +69,3 @@ def markdown(results: list[Result]) -> str:
             after = [f"no ping for {each.pings_silent:.0f} s" for each in mine.values()]
         lines.append(f"| {trouble.what} | {subject} | {' | '.join(after)} | {over} |")
     return "\n".join(lines)
-
-
-def write(results: list[Result]) -> str:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"alarms-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "alarms": [asdict(each) for each in results]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    return os.path.relpath(path)

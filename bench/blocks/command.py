@@ -8,13 +8,10 @@ bounced, an address was suppressed, or more than one batch was refused.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import time
-from dataclasses import asdict
 
 from bench.blocks.play import Result, play
-from bench.report import RESULTS, commit, machine
+from bench.options import databases
+from bench.report import write_plays
 from bench.scratch import scratch
 
 
@@ -26,11 +23,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> int:
     results = []
-    for database in ("sqlite", "postgres") if chosen.db == "both" else (chosen.db,):
+    for database in databases(chosen.db):
         with scratch() as folder:
             results.append(play(database, folder))
         print("\n".join(lines(results[-1])), flush=True)
-    print("written to", write(results))
+    print("written to", write_plays("blocks", results))
     return 0 if all(not each.wrong for each in results) else 1
 
 
@@ -44,11 +41,3 @@ def lines(result: Result) -> list[str]:
         f"    suppressed {r.n_suppressed}, bounced {r.n_bounced}",
         *(f"    WRONG: {each}" for each in r.wrong),
     ]
-
-
-def write(results: list[Result]) -> str:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"blocks-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "blocks": [asdict(each) for each in results]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    return os.path.relpath(path)

@@ -6,14 +6,11 @@ name all of them. Ends with 1 where another cause was named, or none within a mi
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import time
-from dataclasses import asdict
 
 from bench.causes.scenario import Result, play
 from bench.causes.scenes import SCENES
-from bench.report import RESULTS, commit, machine
+from bench.options import databases
+from bench.report import write_plays
 from bench.scratch import scratch
 
 
@@ -31,13 +28,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> int:
     results = []
-    databases = ("sqlite", "postgres") if chosen.db == "both" else (chosen.db,)
     for name in chosen.names or SCENES:
-        for database in databases:
+        for database in databases(chosen.db):
             result = _play(name, database)
             results.append(result)
             print(row(result), flush=True)
-    print("written to", write(results))
+    print("written to", write_plays("causes", results))
     if chosen.markdown:
         print(markdown(results))
     return 0 if all(not each.wrong for each in results) else 1
@@ -72,11 +68,3 @@ def markdown(results: list[Result]) -> str:
         proof = first.evidence.replace("|", "\\|")[:160]
         lines.append(f"| `{name}` | {SCENES[name]().what} | {first.named} | {' | '.join(took)} | {proof} |")
     return "\n".join(lines)
-
-
-def write(results: list[Result]) -> str:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"causes-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "causes": [asdict(each) for each in results]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    return os.path.relpath(path)

@@ -7,16 +7,13 @@ them. Ends with 1 if anything was lost, more was repeated than allowed, or a rep
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import time
-from dataclasses import asdict
 
 from bench.faults.book import Finding
 from bench.faults.hosts import HOST_KINDS, play_hosts
 from bench.faults.kinds import KINDS
 from bench.faults.play import play
-from bench.report import RESULTS, commit, machine
+from bench.options import databases
+from bench.report import write_plays
 from bench.scratch import scratch
 
 NAMES = (*KINDS, *HOST_KINDS)
@@ -43,12 +40,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> int:
     """Play what was chosen; the exit code."""
-    databases = ("sqlite", "postgres") if chosen.db == "both" else (chosen.db,)
     findings: list[Finding] = []
     print(f"{chosen.rate:g} mails/s offered for {chosen.seconds:g} s and more, each fault in a new system")
     print(_HEAD, flush=True)
     for name in chosen.names or NAMES:
-        for database in databases:
+        for database in databases(chosen.db):
             if database not in {**KINDS, **HOST_KINDS}[name].databases:
                 continue
             found = _play(name, database, chosen)
@@ -59,7 +55,7 @@ def run(chosen: argparse.Namespace) -> int:
             print(row(found), flush=True)
             for line in found.wrong:
                 print(f"    {line}", flush=True)
-    print("written to", write(findings))
+    print("written to", write_plays("faults", findings))
     return 0 if findings and all(each.is_good for each in findings) else 1
 
 
@@ -81,12 +77,3 @@ def row(found: Finding) -> str:
         f"{found.repeated:>8,} {found.allowed:>7,} {found.ambiguous:>6,} "
         f"{found.sessions:>8} {again:>8} {all_came:>7}{mark}"
     )
-
-
-def write(findings: list[Finding]) -> str:
-    """All findings as JSON, where benchmarks' results go."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"faults-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "faults": [asdict(each) for each in findings]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    return os.path.relpath(path)

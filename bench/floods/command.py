@@ -7,13 +7,10 @@ stopped, what was held, who was told, and what the others felt. Ends with 1 wher
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import time
-from dataclasses import asdict
 
 from bench.floods.play import Result, play
-from bench.report import RESULTS, commit, machine
+from bench.options import databases
+from bench.report import write_plays
 from bench.scratch import scratch
 
 
@@ -29,11 +26,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> int:
     results = []
-    for database in ("sqlite", "postgres") if chosen.db == "both" else (chosen.db,):
+    for database in databases(chosen.db):
         with scratch() as folder:
             results.append(play(database, folder, chosen.n, chosen.seconds, chosen.calm))
         print("\n".join(lines(results[-1])), flush=True)
-    print("written to", write(results))
+    print("written to", write_plays("floods", results))
     if chosen.markdown:
         print(markdown(results))
     return 0 if all(not each.wrong for each in results) else 1
@@ -66,11 +63,3 @@ def markdown(results: list[Result]) -> str:
             ]
             rows.append(f"| others by {name.upper()}, {words} | {' | '.join(cells)} |")
     return "\n".join(rows)
-
-
-def write(results: list[Result]) -> str:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"floods-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.json"
-    content = {"commit": commit(), "machine": machine(), "floods": [asdict(each) for each in results]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    return os.path.relpath(path)
