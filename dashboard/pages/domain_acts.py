@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
-from dashboard.pages.acts import SPANS, Act, Field, act_view, number, until
+from dashboard.pages import halting
+from dashboard.pages.acts import Act, Field, act_view
+from dashboard.pages.halting import counted
 from dashboard.snapshot.links import domain_page, quoted
 from queueapp import conf
 from queueapp.access import limits, routes
 from queueapp.access.change import Actor, Wrong
 from queueapp.grammar import GrammarError
-from queueapp.models import RecipientDomain
+from queueapp.models import Operation, RecipientDomain
 from queueapp.operations import actions as operations
 from queueapp.operations.forecast import forecast
 
@@ -23,52 +26,32 @@ _TIMES = {"retry_first": "First retry after", "retry_cap": "Longest wait", "max_
 def _retry(name: str) -> tuple[Act, str]:
     row, now = limits.domain_named(name), timezone.now()
     n = row.n_deferred
-    q = f"domain:{quoted(row.name)} state:deferred"
-
-    def do(actor: Actor, typed: dict[str, str]) -> str:
-        expect = number("expect", typed["expect"])
-        try:
-            made = operations.create(
-                actor, "retry", q=q, expect=expect, reason=typed["reason"], seen=typed["seen"]
-            )
-        except GrammarError as error:
-            raise Wrong("q", str(error)) from None
-        return f"Operation {made.pk} retries {counted(made.n_matched)} to {row.name}."
-
     told = forecast(Counter({row.pk: n})).lines if n else []
     text = (
         f"{counted(n)} waiting for the next attempt become due, spread under the limits of the site."
         f"{' ' + str(told[0]) + '.' if told else ''}"
     )
-    fields = (
-        Field("reason", "Reason", hint="Kept in the audit; may stay empty."),
-        Field("expect", "", str(n), type="hidden"),
-        Field("seen", "", operations.seen_now(now), type="hidden"),
-    )
-    return Act(f"Retry {counted(n)} to {row.name}?", text, f"Retry {n:,}", do, fields), domain_page(row.name)
+
+    def begin(actor: Actor, **asked: Any) -> Operation:
+        try:
+            return operations.create(actor, "retry", q=f"domain:{quoted(row.name)} state:deferred", **asked)
+        except GrammarError as error:
+            raise Wrong("q", str(error)) from None
+
+    return halting.retry(row.name, n, text, now, begin), domain_page(row.name)
 
 
 def _suspend(name: str) -> tuple[Act, str]:
     row = limits.domain_named(name)
-
-    def do(actor: Actor, typed: dict[str, str]) -> str:
-        if not typed["reason"]:
-            raise Wrong("reason", "Say why: the board shows it to whoever wonders.")
-        done = limits.suspend_domain(actor, row.name, typed["reason"], until(typed["until"]))
-        return f"{done.name} is suspended."
-
-    act = Act(
-        title=f"Suspend {row.name}?",
-        text=f"{_waits(row)} stays in the queue, safe, and nothing is sent until it is resumed. "
-        "New mail is accepted and waits, too.",
-        button="Suspend",
-        do=do,
-        fields=(
-            Field("reason", "Reason", hint="Shown on the board and in the audit.", is_needed=True),
-            Field("until", "How long", choices=SPANS),
-        ),
+    text = (
+        f"{_waits(row)} stays in the queue, safe, and nothing is sent until it is resumed. "
+        "New mail is accepted and waits, too."
     )
-    return act, domain_page(row.name)
+
+    def halt(actor: Actor, reason: str, until: datetime | None) -> RecipientDomain:
+        return limits.suspend_domain(actor, row.name, reason, until)
+
+    return halting.suspend(f"Suspend {row.name}?", text, halt), domain_page(row.name)
 
 
 def _resume(name: str) -> tuple[Act, str]:
@@ -117,10 +100,6 @@ def _route(name: str) -> tuple[Act, str]:
     hint = "" if ways else "There is no route with a name yet: add one on the page Routes first."
     field = Field("route", "Way out", chosen, hint, choices)
     return Act(f"Way out of mail to {row.name}", text, "Set the way", do, (field,)), domain_page(row.name)
-
-
-def counted(n: int) -> str:
-    return f"{n:,} {'delivery' if n == 1 else 'deliveries'}"
 
 
 def _waits(row: RecipientDomain) -> str:

@@ -3,65 +3,49 @@ and operations/actions.py act)."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.utils import timezone
 
-from dashboard.pages.acts import SPANS, Act, Field, act_view, number, until
-from dashboard.pages.domain_acts import counted
+from dashboard.pages import halting
+from dashboard.pages.acts import Act, Field, act_view, number
+from dashboard.pages.halting import counted
 from dashboard.snapshot.links import site_page
 from queueapp import conf
 from queueapp.access import limits
-from queueapp.access.change import Actor, Missing, Wrong
-from queueapp.models import Site, Suspension
-from queueapp.operations import actions as operations
+from queueapp.access.change import Actor, Missing
+from queueapp.models import Operation, Site, Suspension
 from queueapp.operations import sites
 
 
 def _retry(pk: int) -> tuple[Act, str]:
     row, now = limits.site_named(pk), timezone.now()
     asked = sites.retry_of(row)
-
-    def do(actor: Actor, typed: dict[str, str]) -> str:
-        expect = number("expect", typed["expect"])
-        made = sites.retry(actor, row.pk, expect=expect, reason=typed["reason"], seen=typed["seen"])
-        return f"Operation {made.pk} retries {counted(made.n_matched)} to {row.name}."
-
     others = f" There are {asked.n_sites} sites of that name, and all are meant." if asked.n_sites > 1 else ""
     text = (
         f"{counted(asked.n)} waiting for the next attempt become due, spread under the limits of the site. "
         f"Of ten or more one is tried before the rest.{others}"
     )
-    fields = (
-        Field("reason", "Reason", hint="Kept in the audit; may stay empty."),
-        Field("expect", "", str(asked.n), type="hidden"),
-        Field("seen", "", operations.seen_now(now), type="hidden"),
-    )
-    return Act(f"Retry {counted(asked.n)} to {row.name}?", text, f"Retry {asked.n:,}", do, fields), site_page(
-        pk
-    )
+
+    def begin(actor: Actor, **asked: Any) -> Operation:
+        return sites.retry(actor, row.pk, **asked)
+
+    return halting.retry(row.name, asked.n, text, now, begin), site_page(pk)
 
 
 def _suspend(pk: int) -> tuple[Act, str]:
     row = limits.site_named(pk)
-
-    def do(actor: Actor, typed: dict[str, str]) -> str:
-        if not typed["reason"]:
-            raise Wrong("reason", "Say why: the board shows it to whoever wonders.")
-        done = limits.suspend_site(actor, row.pk, typed["reason"], until(typed["until"]))
-        return f"{done.name} is suspended."
-
     n = row.domains.count()
-    act = Act(
-        title=f"Suspend the whole site {row.name}?",
-        text=f"Mail to its {n:,} domain{'' if n == 1 else 's'} stays in the queue, safe, and nothing is sent "
-        "until it is resumed. New mail is accepted and waits, too, and so does mail to domains that join it.",
-        button="Suspend",
-        do=do,
-        fields=(
-            Field("reason", "Reason", hint="Shown on the board and in the audit.", is_needed=True),
-            Field("until", "How long", choices=SPANS),
-        ),
+    text = (
+        f"Mail to its {n:,} domain{'' if n == 1 else 's'} stays in the queue, safe, and nothing is sent "
+        "until it is resumed. New mail is accepted and waits, too, and so does mail to domains that join it."
     )
-    return act, site_page(row.pk)
+
+    def halt(actor: Actor, reason: str, until: datetime | None) -> Site:
+        return limits.suspend_site(actor, row.pk, reason, until)
+
+    return halting.suspend(f"Suspend the whole site {row.name}?", text, halt), site_page(row.pk)
 
 
 def _resume(pk: int) -> tuple[Act, str]:
