@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from dashboard.api.errors import ApiError, Error
+from dashboard.api.errors import Error, bad_query
 from dashboard.api.keys import Asks, Needs, actor
 from dashboard.api.sites import Strict
 from queueapp.access import alert_rows, alert_rule_trial
@@ -135,8 +135,7 @@ def _mistakes() -> Iterator[None]:
     try:
         yield
     except GrammarError as error:
-        where = {"position": error.position, "length": error.length, "hint": error.hint}
-        raise ApiError(400, "bad_query", str(error), "query", **where) from None
+        raise bad_query(str(error), error, "query") from None
 
 
 def _given(asked: Strict) -> dict[str, Any]:

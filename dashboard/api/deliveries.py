@@ -10,7 +10,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from dashboard import filters
-from dashboard.api.errors import ApiError, Error, not_found
+from dashboard.api.errors import ApiError, Error, bad_query, not_found
 from dashboard.api.keys import Needs
 from dashboard.snapshot.replies import url_of
 from queueapp.models import Attempt, AttemptTranscript, Delivery
@@ -143,8 +143,7 @@ def _way(row: Delivery) -> str | None:
 def from_mistake(mistake: filters.Mistake) -> ApiError:
     if mistake.field != "q":
         return ApiError(422, "invalid", mistake.text, mistake.field)
-    where = {"position": mistake.position, "length": mistake.length, "hint": mistake.hint}
-    return ApiError(400, "bad_query", mistake.text, "q", **where)
+    return bad_query(mistake.text, mistake)
 
 
 def shown(row: Delivery) -> dict[str, Any]:

@@ -7,7 +7,7 @@ do. A defect of ours is logged with its traceback and told as `server_error`, wi
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from django.core.exceptions import RequestDataTooBig
@@ -83,16 +83,28 @@ def from_access(error: AccessError) -> HttpResponse:
     return answer(422, "invalid", str(error), error.field if isinstance(error, Wrong) else None)
 
 
+class Place(Protocol):
+    """Where a search is wrong, and what to write instead."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def hint(self) -> str: ...
+
+
+def bad_query(detail: str, place: Place, field: str = "q") -> ApiError:
+    where = {"position": place.position, "length": place.length, "hint": place.hint}
+    return ApiError(400, "bad_query", detail, field, **where)
+
+
+def from_own(error: ApiError) -> HttpResponse:
+    return answer(error.status, error.code, error.detail, error.field, **error.more)
+
+
 def from_grammar(mistake: GrammarError) -> HttpResponse:
-    return answer(
-        400,
-        "bad_query",
-        str(mistake),
-        "q",
-        position=mistake.position,
-        length=mistake.length,
-        hint=mistake.hint,
-    )
+    return from_own(bad_query(str(mistake), mistake))
 
 
 def from_ninja(error: ValidationError) -> HttpResponse:
@@ -109,10 +121,6 @@ def database_away(error: Exception) -> HttpResponse:
 
 def install(api: NinjaAPI) -> None:
     """Every exception of a view gets its answer here."""
-
-    @api.exception_handler(ApiError)
-    def _(request: HttpRequest, exc: ApiError) -> HttpResponse:
-        return answer(exc.status, exc.code, exc.detail, exc.field, **exc.more)
 
     @api.exception_handler(HttpError)
     def _(request: HttpRequest, exc: HttpError) -> HttpResponse:
@@ -132,6 +140,7 @@ def install(api: NinjaAPI) -> None:
         return answer(500, "server_error", "That is a defect of ours; the log has the details.")
 
     for kind, handler in (
+        (ApiError, from_own),
         (Refused, from_refused),
         (AccessError, from_access),
         (GrammarError, from_grammar),
