@@ -23,7 +23,8 @@ DEFAULT = "default"
 SCOPE = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"(?=.{1,253}$)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)")
-_KEPT = ("host", "port", "username", "tls", "pattern", "position")
+_SAID = ("username", "tls", "pattern", "position")
+_KEPT = ("host", "port", *_SAID)
 _PATTERN = re.compile(r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -129,7 +130,7 @@ def _fill(row: Route, values: Mapping[str, Any]) -> None:
 
 def _said(row: Route) -> dict[str, Any]:
     """For the audit; no password is in it."""
-    return {"name": row.name, "leads_to": row.leads_to, **{name: getattr(row, name) for name in _KEPT[2:]}}
+    return {"name": row.name, "leads_to": row.leads_to, **{name: getattr(row, name) for name in _SAID}}
 
 
 def _name(name: str) -> str:

@@ -62,10 +62,7 @@ class Facts:
     @cached_property
     def oldest_due(self) -> float | None:
         """Seconds; of what a runner may take now: what somebody has suspended waits with good reason."""
-        due = (
-            RecipientDomain.objects.due(self.now).order_by("due_at").values_list("due_at", flat=True).first()
-        )
-        return (self.now - due).total_seconds() if due else None
+        return RecipientDomain.objects.claimable_for(self.now)
 
     @cached_property
     def system(self) -> System:
