@@ -14,9 +14,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from django.utils import timezone
 
@@ -24,40 +24,20 @@ from queueapp import conf
 from queueapp.conf import Rate, rate_or_none
 from queueapp.engine.counters import locked
 from queueapp.engine.sts import Policies
+from queueapp.engine.ways import Way, by_pattern, default_way, matches
 from queueapp.mail.mta_sts import Policy
-from queueapp.models import Route, Site
+from queueapp.models import Site
 from queueapp.models.bulk import ManyRows
-from queueapp.models.sealed import SealBroken
-from queueapp.transports.base import Endpoint, Options, Outcome, Timeouts, TlsMode, Transcripts
+from queueapp.transports.base import Endpoint, Options, Outcome
 from queueapp.transports.smtp.mx import Destination, MxFailed, Resolver
 
 _PLAN_TTL = 30.0
 _ROUTES_TTL = 5.0
 _MAX_PLANS = 50_000
 _GONE = "the route that was chosen for it is gone: choose another one"
-_SEALED = (
-    "the password of the route {row} was sealed with another secret key: bring that key back, or give the "
-    "route its password again"
-)
 _Key = tuple[str, int | None]
 T = TypeVar("T")
 RunInDb = Callable[[Callable[[], T]], Awaitable[T]]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One route, as settings or a Route row describe it."""
-
-    kind: str
-    host: str = ""
-    port: int = 25
-    options: Options = Options(ehlo_name="")
-    pool_id: int | None = None
-    source_id: int | None = None
-    route_id: int = 0
-    """Of the row; 0: MAILWEIR_ROUTE."""
-    why_closed: str = ""
-    """Nothing goes by it, and this is why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +246,7 @@ class Router:
     async def _way(self, domain: str, route_id: int | None) -> Way:
         async with self._routes_lock:
             if self._routes[0] < time.monotonic():
-                rows = await self._in_db(_routes)
+                rows = await self._in_db(by_pattern)
                 self._routes = (time.monotonic() + _ROUTES_TTL, rows)
         for pattern, way in self._routes[1]:
             if way.route_id == route_id if route_id else matches(pattern, domain):
@@ -313,73 +293,6 @@ _PLACE = ManyRows(
         UPDATE queueapp_recipientdomain SET site_id = ?2, site_checked_at = ?3
         WHERE id = ?1 AND site_id IS NOT ?2""",
 )
-
-
-def matches(pattern: str, domain: str) -> bool:
-    """`*`, `example.com`, or `.example.com` for all below it."""
-    return pattern == "*" or pattern == domain or (pattern.startswith(".") and domain.endswith(pattern))
-
-
-def default_way() -> Way:
-    """MAILWEIR_ROUTE."""
-    current = conf.current()
-    spec = current.route
-    options = base_options()
-    if spec.kind == "sandbox":
-        return Way("sandbox", current.sandbox.host, current.sandbox.port, options)
-    if spec.kind == "mx":
-        return Way("mx", "", current.mx_port, replace(options, tls=cast(TlsMode, current.tls)))
-    return Way("relay", spec.host, spec.port, _relay_options(options, spec.tls, spec.username, spec.password))
-
-
-def base_options() -> Options:
-    """How to talk to anybody, from the address that the system chooses (engine/sources.py knows others)."""
-    current = conf.current()
-    reply = current.reply_timeout.total_seconds()
-    timeouts = Timeouts(
-        connect=current.connect_timeout.total_seconds(),
-        greeting=reply,
-        mail=reply,
-        rcpt=reply,
-        data_start=reply,
-    )
-    transcripts = cast(Transcripts, current.transcripts)
-    return Options(ehlo_name=current.host, timeouts=timeouts, transcripts=transcripts)
-
-
-def _relay_options(options: Options, tls: str, username: str, password: str) -> Options:
-    # Where TLS is demanded of a relay its name is checked too: it gets our password.
-    return replace(
-        options,
-        tls=cast(TlsMode, tls),
-        verify=tls in ("required", "implicit"),
-        username=username,
-        password=password,
-    )
-
-
-def _routes() -> list[tuple[str, Way]]:
-    current, options = conf.current(), base_options()
-    found = []
-    for row in Route.objects.all():
-        if row.kind == "sandbox":
-            way = Way("sandbox", current.sandbox.host, current.sandbox.port, options)
-        elif row.kind == "mx":
-            way = Way("mx", "", current.mx_port, replace(options, tls=cast(TlsMode, row.tls)))
-        else:
-            way = _relay(row, options)
-        way = replace(way, pool_id=row.pool_id, source_id=row.source_id, route_id=row.pk)
-        found.append((row.pattern.lower(), way))
-    return found
-
-
-def _relay(row: Route, options: Options) -> Way:
-    """Without its password no mail goes by it: the relay would refuse, or lock the account."""
-    try:
-        password = row.password()
-    except SealBroken:
-        return Way("relay", row.host, row.port, why_closed=_SEALED.format(row=row))
-    return Way("relay", row.host, row.port, _relay_options(options, row.tls, row.username, password))
 
 
 def _site(key: str, name: str, kind: str, hosts: list[tuple[int, str]]) -> Site:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from queueapp import conf
 from queueapp.conf import Address, RouteSpec
 from queueapp.engine import routing, sources
-from queueapp.engine.routing import NoWay, Plan, Router, common_name, matches
+from queueapp.engine.routing import NoWay, Plan, Router, common_name
+from queueapp.engine.ways import matches
 from queueapp.models import EgressSource, RecipientDomain, Route, Site
 from tests.dnsserver import DnsServer
 

@@ -20,7 +20,7 @@ from django.core.management.base import CommandParser
 
 from queueapp import conf
 from queueapp.access import actions
-from queueapp.engine.routing import matches
+from queueapp.engine.ways import matches
 from queueapp.management.access_command import actor
 from queueapp.management.base import Command as Base
 from queueapp.management.base import Failed, WrongUsage
