@@ -46,11 +46,11 @@ def waiting(mails: Mails) -> Iterator[Any]:
 def fill(mails: Mails) -> None:
     from django.db import connection
 
-    from queueapp.engine.enqueue import enqueue, number_ahead
+    from queueapp.engine.enqueue import enqueue, number
 
     rows = waiting(mails)
     while batch := list(islice(rows, _AT_ONCE)):
-        number_ahead(batch)
+        number(batch)
         enqueue(batch)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "PRAGMA optimize")

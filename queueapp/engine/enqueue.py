@@ -94,7 +94,7 @@ def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally:
     """The rows alone. The caller applies `changes` and records `tally`, once for all that it does
     in its transaction: two rounds of locks in one transaction could deadlock with another's."""
     if not are_ours() or not all(each.delivery_ids for each in batch):
-        _number(batch)
+        number(batch)
     _MESSAGES.add([_message(each.message) for each in batch])
     _BODIES.add([(each.message.pk, each.content) for each in batch])
     rows, refusals = [], []
@@ -116,14 +116,12 @@ def store(batch: list[NewMessage], ids: dict[str, int], changes: Changes, tally:
     events.deliveries_changed()
 
 
-def number_ahead(batch: list[NewMessage], questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
-    """Right before the transaction that stores them, where that can be (`are_ours`): it need not ask for ids
-    then. The answers to `questions` come in the same round trip."""
-    return _number(batch, questions)
+def number(batch: list[NewMessage], questions: Sequence[Question] = ()) -> list[list[tuple[Any, ...]]]:
+    """Give them ids: right before the transaction that stores them where that can be (`are_ours`), so that it
+    need not ask; then the answers to `questions` come in the same round trip.
 
-
-def _number(batch: list[NewMessage], questions: Sequence[Question] = ()) -> list[list[tuple[Any, ...]]]:
-    """A batch that failed is tried again one by one, under new ids: those of the first try are gone."""
+    A batch that failed is tried again one by one, under new ids: those of the first try are gone.
+    """
     n = sum(len(each.deliveries) for each in batch)
     (message_ids, delivery_ids), answers = new_ids_and(
         questions, queueapp_message=len(batch), queueapp_delivery=n

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from queueapp import conf
 from queueapp.engine import domains
-from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue, number_ahead
+from queueapp.engine.enqueue import NewDelivery, NewMessage, enqueue, number
 from queueapp.engine.writer import GroupCommit
 from queueapp.ingest import holding, idempotency
 from queueapp.ingest.arrivals import Rows, arrivals, write
@@ -256,7 +256,7 @@ def _settle(batch: list[_Prepared]) -> list[Accepted]:
 def _look_up(batch: list[NewMessage]) -> None:
     """Their ids, where they can be known now, and which of them are refused or held."""
     if are_ours():
-        [rows] = number_ahead(batch, [holding.question(batch)])
+        [rows] = number(batch, [holding.question(batch)])
         holding.apply(batch, rows)
     else:
         holding.apply(batch)
